@@ -1,0 +1,52 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace xtape {
+
+/// Base of every exception that xtape throws on purpose.
+///
+/// The text reads `[where] what met: the rule it broke; what to write instead`. Errors are thrown
+/// before anything changes: after one, every object is as it was.
+class Error : public std::runtime_error {
+ public:
+  Error(std::string_view where, const std::string& what);
+  /// The op, function or module path that threw, e.g. "matmul" or "encoder.2".
+  const std::string& where() const noexcept { return where_; }
+
+ private:
+  std::string where_;
+};
+
+/// Shapes that do not fit the op's rule.
+class ShapeError : public Error {
+  using Error::Error;
+};
+/// Dtypes that differ, or that the op does not take.
+class DTypeError : public Error {
+  using Error::Error;
+};
+/// A misused tape: two tapes in one op, a parameter and no tape, a handle that outlived its tape.
+class TapeError : public Error {
+  using Error::Error;
+};
+/// A gradient that does not exist: unconnected target, non-scalar output, consumed tape.
+class GradientError : public Error {
+  using Error::Error;
+};
+/// An argument outside its range.
+class ValueError : public Error {
+  using Error::Error;
+};
+/// A file that is missing, truncated, or says what is not so.
+class DataError : public Error {
+  using Error::Error;
+};
+/// A text that does not follow its grammar; the message points at the word.
+class ParseError : public Error {
+  using Error::Error;
+};
+
+}  // namespace xtape

@@ -1,0 +1,280 @@
+#include <algorithm>
+
+#include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/gradient.hpp>
+#include <xtape/autodiff/ops.hpp>
+
+namespace xtape {
+
+// One reverse sweep over a tape. With `record`, cotangents are Vars on the tape and the rules
+// record; without, they are constants and the rules just compute.
+class Gradient {
+ public:
+  Gradient(Tape& tape, const Var& y, std::vector<std::uint32_t> targets,
+           const GradientOptions& options, bool record)
+      : tape_(tape), y_(y.index()), targets_(std::move(targets)), options_(options),
+        record_(record) {
+    seed_ = make_seed(y);
+    low_ = y_ + 1;
+    for (const std::uint32_t t : targets_) low_ = std::min(low_, t);
+    mark_dependents();
+    check_before();
+  }
+
+  std::vector<Var> run() {
+    cotangents_.resize(y_ + 1 - low_);
+    if (y_ >= low_) cotangents_[y_ - low_] = seed_;
+    for (std::uint32_t i = y_ + 1; i-- > low_;) {
+      if (cotangents_[i - low_].defined() && tape_.nodes_[i].edges) step(i);
+    }
+    std::vector<Var> out;
+    for (const std::uint32_t t : targets_) {
+      if (t > y_ || !cotangents_[t - low_].defined()) {
+        const Spec& s = tape_.nodes_[t].spec;
+        out.push_back(Tensor::zeros(s.shape, s.dtype));
+      } else {
+        out.push_back(cotangents_[t - low_]);
+      }
+    }
+    return out;
+  }
+
+ private:
+  enum : std::uint8_t { kDepends = 1, kLive = 2, kTarget = 4 };
+
+  std::uint8_t& flag(std::uint32_t i) { return flags_[i - low_]; }
+  bool depends(std::uint32_t i) {
+    return i != Tape::kNone && i >= low_ && (flag(i) & kDepends);
+  }
+
+  Var make_seed(const Var& y) const {
+    if (!is_floating(y.dtype())) {
+      throw GradientError("gradient", std::string("the output is ") + name(y.dtype()) +
+                                          ": only f32 and f64 have gradients");
+    }
+    const Var& ct = options_.cotangent;
+    if (!ct.defined()) {
+      if (y.size() != 1) {
+        throw GradientError("gradient", "the output has shape " + y.shape().str() +
+                                            ": write sum(y), or give options.cotangent");
+      }
+      return Tensor::ones(y.shape(), y.dtype());
+    }
+    if (ct.value().spec() != y.value().spec()) {
+      throw ShapeError("gradient", "cotangent " + std::string(name(ct.dtype())) + ct.shape().str() +
+                                       " for an output " + name(y.dtype()) + y.shape().str() +
+                                       ": they must be equal");
+    }
+    return record_ ? ct : Var(ct.value());
+  }
+
+  // Upwards: which nodes between the lowest target and y depend on a target.
+  void mark_dependents() {
+    flags_.assign(y_ >= low_ ? y_ + 1 - low_ : 0, 0);
+    for (const std::uint32_t t : targets_) {
+      if (t <= y_) flag(t) |= kDepends | kTarget;
+    }
+    for (std::uint32_t i = low_; i <= y_; ++i) {
+      const Tape::Node& n = tape_.nodes_[i];
+      if (!n.requires_grad) continue;
+      for (std::uint32_t e = 0; e < n.edges; ++e) {
+        if (depends(tape_.edges_[n.first_edge + e])) flag(i) |= kDepends;
+      }
+    }
+  }
+
+  bool leads_down(const Tape::Node& n) {
+    for (std::uint32_t e = 0; e < n.edges; ++e) {
+      if (depends(tape_.edges_[n.first_edge + e])) return true;
+    }
+    return false;
+  }
+
+  // Downwards: everything the sweep will touch exists and is what it was. After this it can't fail.
+  void check_before() {
+    if (y_ >= low_ && depends(y_)) flag(y_) |= kLive;
+    for (std::uint32_t i = y_ + 1; i-- > low_;) {
+      const Tape::Node& n = tape_.nodes_[i];
+      if (!(flag(i) & kLive) || !n.edges) continue;
+      if (n.consumed && leads_down(n)) throw_consumed(i);
+      for (std::uint32_t e = 0; e < n.edges; ++e) {
+        const std::uint32_t from = tape_.edges_[n.first_edge + e];
+        if (!depends(from)) continue;
+        const VjpRule& rule = n.op->rule(static_cast<int>(e));
+        if (!rule.rule) continue;
+        flag(from) |= kLive;
+        check_reads(n, rule.reads);
+      }
+    }
+    if (options_.unconnected == Unconnected::zero) return;
+    for (const std::uint32_t t : targets_) {
+      if (t <= y_ && (flag(t) & kLive)) continue;
+      throw GradientError("gradient", "the output does not depend on " + tape_.describe(t) +
+                                          ": remove it from the targets, or pass {.unconnected = "
+                                          "Unconnected::zero}");
+    }
+  }
+
+  [[noreturn]] void throw_consumed(std::uint32_t i) const {
+    throw GradientError("gradient", "node " + tape_.describe(i) +
+                                        " was consumed by an earlier gradient: pass "
+                                        "{.keep_tape = true} to that one");
+  }
+
+  void check_reads(const Tape::Node& n, std::uint32_t reads) const {
+    for (std::uint32_t e = 0; e < n.edges; ++e) {
+      if (!(reads & reads_in(static_cast<int>(e)))) continue;
+      const std::uint32_t at = tape_.edges_[n.first_edge + e];
+      const Tape::Node& from = tape_.nodes_[at];
+      if (from.consumed) throw_consumed(at);
+      const Parameter* p = Tape::parameter_of(from);
+      if (!p || !from.value.defined() || from.value.shares_memory_with(p->value())) continue;
+      throw TapeError("gradient", "parameter '" + p->name() +
+                                      "' was modified after this tape read it: take the gradient "
+                                      "first, then update");
+    }
+  }
+
+  void step(std::uint32_t i) {
+    if (!leads_down(tape_.nodes_[i])) return;
+    Var& slot = cotangents_[i - low_];
+    const Var ct = flag(i) & kTarget ? slot : std::move(slot);
+    if (!(flag(i) & kTarget)) slot = Var();
+    const std::uint32_t first = tape_.nodes_[i].first_edge, edges = tape_.nodes_[i].edges;
+    for (std::uint32_t e = 0; e < edges; ++e) {
+      const std::uint32_t from = tape_.edges_[first + e];
+      if (!depends(from)) continue;
+      const Op& op = *tape_.nodes_[i].op;  // by index: rules that record grow the tape
+      const VjpRule& rule = op.rule(static_cast<int>(e));
+      if (!rule.rule) continue;
+      Var g = rule.rule(Vjp(ct, static_cast<int>(e), tape_, i, record_));
+      const Spec& want = tape_.nodes_[from].spec;
+      if (op.broadcasts && g.shape() != want.shape) g = sum_to(g, Shape(want.shape));
+      if (g.value().spec() != tape_.nodes_[from].spec) {
+        throw Error(op.name, "internal: the rule of input " + std::to_string(e) + " gives " +
+                                 name(g.dtype()) + g.shape().str() + " for " +
+                                 tape_.describe(from));
+      }
+      Var& sum = cotangents_[from - low_];
+      sum = sum.defined() ? add(sum, g) : std::move(g);
+    }
+    if (!record_ && !options_.keep_tape) {
+      tape_.nodes_[i].value = Tensor();
+      tape_.nodes_[i].consumed = true;
+    }
+  }
+
+  Tape& tape_;
+  std::uint32_t y_, low_ = 0;
+  std::vector<std::uint32_t> targets_;
+  const GradientOptions& options_;
+  bool record_;
+  Var seed_;
+  std::vector<std::uint8_t> flags_;
+  std::vector<Var> cotangents_;
+};
+
+Var Vjp::in(int i) const {
+  const Tape::Node& n = tape_.nodes_[node_];
+  if (!(n.op->rule(arg).reads & reads_in(i))) {
+    throw Error(n.op->name, "internal: the rule of input " + std::to_string(arg) +
+                                " reads input " + std::to_string(i) + " without declaring it");
+  }
+  const std::uint32_t from = tape_.edges_[n.first_edge + static_cast<std::uint32_t>(i)];
+  const Tensor& value = tape_.nodes_[from].value;
+  return record_ ? tape_.handle(from, value) : Var(value);
+}
+
+Var Vjp::out() const {
+  const Tape::Node& n = tape_.nodes_[node_];
+  if (!(n.op->rule(arg).reads & kReadsOut)) {
+    throw Error(n.op->name, "internal: the rule of input " + std::to_string(arg) +
+                                " reads the output without declaring it");
+  }
+  return record_ ? tape_.handle(node_, n.value) : Var(n.value);
+}
+
+const Spec& Vjp::in_spec() const {
+  const Tape::Node& n = tape_.nodes_[node_];
+  return tape_.nodes_[tape_.edges_[n.first_edge + static_cast<std::uint32_t>(arg)]].spec;
+}
+
+const Spec& Vjp::out_spec() const { return tape_.nodes_[node_].spec; }
+
+const Attrs* Vjp::raw_attrs() const { return tape_.nodes_[node_].attrs.get(); }
+
+std::uint32_t Tape::target_index(const Var& x) const {
+  if (x.kind_ == Var::Kind::parameter) {
+    const auto it = parameters_.find(x.parameter_.id());
+    if (it != parameters_.end()) return it->second;
+    throw GradientError("gradient", "parameter '" + x.parameter_.name() +
+                                        "' was never used on this tape, so the output does not "
+                                        "depend on it");
+  }
+  if (!owns(x)) {
+    throw TapeError("gradient", "a target is not on this tape: make it by tape.variable(x)");
+  }
+  if (!nodes_[x.index_].requires_grad) {
+    throw GradientError("gradient", "target " + describe(x.index_) +
+                                        " was put on the tape without a gradient (input, frozen "
+                                        "parameter): use tape.variable(x)");
+  }
+  return x.index_;
+}
+
+std::vector<std::uint32_t> Tape::target_indices(const Var& y, const std::vector<Var>& xs,
+                                                const GradientOptions& options) {
+  if (!owns(y)) {
+    throw TapeError("gradient", "the output is not on this tape: it is a constant, or on another");
+  }
+  std::vector<std::uint32_t> targets;
+  targets.reserve(xs.size());
+  for (const Var& x : xs) {
+    const bool join = options.unconnected == Unconnected::zero && x.kind_ == Var::Kind::parameter;
+    targets.push_back(join ? parameter(x.parameter_).index_ : target_index(x));
+  }
+  return targets;
+}
+
+namespace {
+
+std::vector<Var> as_vars(const Parameters& ps) { return {ps.begin(), ps.end()}; }
+
+std::vector<Tensor> values(const std::vector<Var>& vars) {
+  std::vector<Tensor> out;
+  out.reserve(vars.size());
+  for (const Var& v : vars) out.push_back(v.value());
+  return out;
+}
+
+}  // namespace
+
+std::vector<Tensor> Tape::gradient(const Var& y, const std::vector<Var>& xs,
+                                   const GradientOptions& options) {
+  return values(Gradient(*this, y, target_indices(y, xs, options), options, false).run());
+}
+
+std::vector<Tensor> Tape::gradient(const Var& y, const Parameters& ps,
+                                   const GradientOptions& options) {
+  return gradient(y, as_vars(ps), options);
+}
+
+Tensor Tape::gradient(const Var& y, const Var& x, const GradientOptions& options) {
+  return gradient(y, std::vector<Var>{x}, options)[0];
+}
+
+std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs, const GradientOptions& options) {
+  Tape* tape = y.tape();
+  if (!tape) throw TapeError("gradient", "the output is a constant: it is on no tape");
+  return Gradient(*tape, y, tape->target_indices(y, xs, options), options, true).run();
+}
+
+std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOptions& options) {
+  return gradient(y, as_vars(ps), options);
+}
+
+Var gradient(const Var& y, const Var& x, const GradientOptions& options) {
+  return gradient(y, std::vector<Var>{x}, options)[0];
+}
+
+}  // namespace xtape

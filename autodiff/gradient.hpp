@@ -1,0 +1,23 @@
+#pragma once
+
+#include <vector>
+
+#include <xtape/autodiff/tape.hpp>
+
+namespace xtape {
+
+/// The gradient of a scalar `y` with respect to `x`, as more tape: the result is recorded where y
+/// is, and can be used and differentiated like any other value. Keeps the tape.
+/// @returns a Var of x's shape. @throws as Tape::gradient.
+Var gradient(const Var& y, const Var& x, const GradientOptions& options = {});
+/// As above, one gradient per target, in order.
+std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
+                          const GradientOptions& options = {});
+std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOptions& options = {});
+
+/// ct·d, and 0 wherever ct is 0, whatever d is there: the product of every elementwise gradient
+/// rule. A zero cotangent absorbs an infinite or undefined local derivative, so that the branch
+/// that `where` did not take leaks no NaN.
+Var chain(const Var& ct, const Var& d);
+
+}  // namespace xtape

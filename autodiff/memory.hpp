@@ -1,0 +1,79 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace xtape {
+
+/// Aligned, recycled memory for tensors (see memory.cpp for the policy).
+namespace memory {
+
+/// At least `bytes` bytes, aligned to 64 when large enough to be worth a cache line, else to 16.
+/// @throws std::bad_alloc
+void* allocate(std::size_t bytes);
+/// Gives back what allocate(bytes) returned.
+void release(void* p, std::size_t bytes) noexcept;
+
+struct Stats {
+  std::size_t live_bytes;    ///< In tensors that exist now (blocks of 1 KiB and more).
+  std::size_t peak_bytes;    ///< The largest value live_bytes ever had.
+  std::size_t cached_bytes;  ///< Kept for the next tensor of the same size.
+};
+Stats stats() noexcept;
+/// Returns every cached block to the system.
+void trim() noexcept;
+
+}  // namespace memory
+
+namespace detail {
+
+/// Base of objects that share ownership through Ref: one atomic count, no weak references.
+class Counted {
+ public:
+  Counted() noexcept = default;
+  Counted(const Counted&) noexcept {}
+  Counted& operator=(const Counted&) noexcept { return *this; }
+  void retain() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  /// True when the caller held the last reference and must destroy the object.
+  bool drop() const noexcept { return count_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+  bool unique() const noexcept { return count_.load(std::memory_order_acquire) == 1; }
+
+ protected:
+  ~Counted() = default;
+
+ private:
+  mutable std::atomic<std::uint32_t> count_{0};
+};
+
+/// Shared ownership of a Counted object in the size of one pointer. `destroy(T*)`, found by
+/// argument-dependent lookup, ends it.
+template <class T>
+class Ref {
+ public:
+  constexpr Ref() noexcept = default;
+  explicit Ref(T* p) noexcept : p_(p) {
+    if (p_) p_->retain();
+  }
+  Ref(const Ref& o) noexcept : Ref(o.p_) {}
+  Ref(Ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  Ref& operator=(Ref o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~Ref() {
+    if (p_ && p_->drop()) destroy(p_);
+  }
+  T* get() const noexcept { return p_; }
+  T* operator->() const noexcept { return p_; }
+  T& operator*() const noexcept { return *p_; }
+  explicit operator bool() const noexcept { return p_ != nullptr; }
+  friend bool operator==(const Ref& a, const Ref& b) noexcept { return a.p_ == b.p_; }
+
+ private:
+  T* p_ = nullptr;
+};
+
+}  // namespace detail
+}  // namespace xtape

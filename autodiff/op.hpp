@@ -1,0 +1,173 @@
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <typeinfo>
+#include <vector>
+
+#include <xtape/autodiff/rng.hpp>
+#include <xtape/autodiff/var.hpp>
+
+// For those who add operations: docs/design.md walks through an example. Users of existing
+// operations need autodiff/ops.hpp only.
+namespace xtape {
+
+struct Op;
+
+/// The arguments of an op that are not tensors (axes, flags, …), shared by node and attributes of
+/// equal value. Define a struct with a defaulted operator== and a str(), and wrap it by make_attrs.
+class Attrs : public detail::Counted {
+ public:
+  virtual ~Attrs() = default;
+  virtual std::string str() const = 0;
+  virtual bool equals(const Attrs& other) const = 0;
+};
+inline void destroy(const Attrs* a) noexcept { delete a; }
+using AttrsRef = detail::Ref<const Attrs>;
+
+template <class T>
+class AttrsOf final : public Attrs {
+ public:
+  explicit AttrsOf(T v) : value(std::move(v)) {}
+  std::string str() const override { return value.str(); }
+  bool equals(const Attrs& o) const override {
+    return typeid(o) == typeid(*this) && static_cast<const AttrsOf&>(o).value == value;
+  }
+  const T value;
+};
+
+template <class T>
+AttrsRef make_attrs(T value) {
+  return AttrsRef(new AttrsOf<T>(std::move(value)));
+}
+template <class T>
+const T& get_attrs(const Attrs* a) {
+  return static_cast<const AttrsOf<T>*>(a)->value;
+}
+
+/// What a shape rule sees.
+struct InferArgs {
+  const Op& op;
+  std::span<const Spec* const> in;
+  const Attrs* attrs;
+};
+
+/// What a kernel sees: inputs to read, an output of the inferred spec to fill. It allocates nothing.
+struct KernelArgs {
+  struct Operand {
+    const void* data;
+    const Spec* spec;
+  };
+  const Op& op;
+  std::span<const Operand> in;
+  void* out;
+  const Spec& spec;
+  const Attrs* attrs;
+};
+
+/// One contiguous run of an elementwise op: out[i] = f(in[0][i·step[0]], …), steps 0 or 1.
+struct BlockArgs {
+  void* out;
+  const void* const* in;
+  const std::int64_t* step;
+  std::int64_t n;
+  DType dtype;  ///< Of the last input.
+  const Attrs* attrs;
+};
+
+/// What a VJP rule sees: the cotangent `ct` of the output, and on request the values it declared.
+///
+/// Everything is a Var, and rules are written in public ops. So the same rule computes numbers when
+/// a gradient is wanted, and records more tape when a differentiable gradient is wanted.
+class Vjp {
+ public:
+  const Var& ct;
+  const int arg;  ///< The input whose gradient is asked for.
+
+  /// Input i / the output. @throws Error when the rule did not declare that it reads them.
+  Var in(int i) const;
+  Var out() const;
+  /// Shape and dtype of the input whose gradient is asked for, and of the output: need no
+  /// declaration.
+  const Spec& in_spec() const;
+  const Spec& out_spec() const;
+  template <class T>
+  const T& attrs() const {
+    return get_attrs<T>(raw_attrs());
+  }
+
+ private:
+  friend class Gradient;
+  Vjp(const Var& cotangent, int argument, Tape& tape, std::uint32_t node, bool record)
+      : ct(cotangent), arg(argument), tape_(tape), node_(node), record_(record) {}
+  const Attrs* raw_attrs() const;
+
+  Tape& tape_;
+  std::uint32_t node_;
+  bool record_;
+};
+
+/// Bits of VjpRule::reads.
+constexpr std::uint32_t reads_in(int i) { return 1U << i; }
+inline constexpr std::uint32_t kReadsOut = 1U << 31;
+
+/// The gradient of one input: x̄ᵢ = rule(ȳ). Only what `reads` names is kept alive for it.
+struct VjpRule {
+  Var (*rule)(const Vjp&) = nullptr;
+  std::uint32_t reads = 0;
+};
+
+/// One call of an op for the tests: inputs and the public function that takes them.
+struct Sample {
+  std::string label;
+  std::vector<Tensor> inputs;
+  std::function<Var(std::span<const Var>)> call;
+};
+
+/// Draws inputs for the samples of an op.
+struct Sampler {
+  Rng& rng;
+  DType dtype;
+  const Op& op;
+  /// Numbers in the op's domain (or [low, high)), at least 0.05 away from its kinks.
+  Tensor draw(const Shape& shape) const;
+  Tensor draw(const Shape& shape, double low, double high) const;
+};
+
+/// One operation, defined in one place. Instances are constants, listed in the registry only.
+struct Op {
+  std::string_view name;
+  std::string_view math = {};      ///< "y = sin x".
+  std::string_view gradient = {};  ///< "x̄ = ȳ cos x".
+  int arity = 1;              ///< Number of inputs; −1 for any number.
+  Spec (*infer)(const InferArgs&) = nullptr;         ///< The only shape and dtype rule.
+  void (*kernel)(const KernelArgs&) = nullptr;       ///< Fills the output.
+  void (*block)(const BlockArgs&) = nullptr;         ///< For elementwise ops: one contiguous run.
+  VjpRule vjp[3] = {};                               ///< By input; for arity −1 the first serves all.
+  bool broadcasts = false;                           ///< The engine sums gradients back to shape.
+  bool aliases = false;                              ///< The output is input 0 under another shape.
+  double domain[2] = {-2, 2};                        ///< Where samples are drawn.
+  double kinks[2] = {1e300, 1e300};                  ///< Points that samples keep away from.
+  std::vector<Sample> (*samples)(const Sampler&) = nullptr;
+
+  bool differentiable(int input) const { return rule(input).rule != nullptr; }
+  const VjpRule& rule(int input) const { return vjp[arity < 0 ? 0 : input]; }
+};
+
+/// Computes `op` and, when one of the inputs has a tape, records it there.
+/// @throws TapeError when two tapes meet, or a parameter and no tape; ShapeError or DTypeError by
+/// the op's rule. Nothing has changed then.
+Var apply(const Op& op, std::span<const Var* const> inputs, AttrsRef attrs = {});
+inline Var apply(const Op& op, std::initializer_list<const Var*> inputs, AttrsRef attrs = {}) {
+  return apply(op, std::span(inputs.begin(), inputs.size()), std::move(attrs));
+}
+
+/// Every op, sorted by name. Tests, documentation and compiler passes walk this list.
+std::span<const Op* const> registry();
+/// The op of that name, or nullptr.
+const Op* find_op(std::string_view name);
+
+}  // namespace xtape

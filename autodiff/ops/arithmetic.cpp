@@ -1,0 +1,280 @@
+#include <cmath>
+
+#include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/rules.hpp>
+
+namespace xtape {
+namespace {
+
+using namespace rules;
+
+constexpr auto kIn0 = reads_in(0), kIn1 = reads_in(1);
+
+// Arithmetic promotes nothing: std::int64_t stays what it is.
+struct Add {
+  template <class T>
+  T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+struct Subtract {
+  template <class T>
+  T operator()(T a, T b) const {
+    return a - b;
+  }
+};
+struct Multiply {
+  template <class T>
+  T operator()(T a, T b) const {
+    return a * b;
+  }
+};
+struct Divide {
+  template <class T>
+  T operator()(T a, T b) const {
+    return a / b;
+  }
+};
+struct Negative {
+  template <class T>
+  T operator()(T x) const {
+    return -x;
+  }
+};
+struct Square {
+  template <class T>
+  T operator()(T x) const {
+    return x * x;
+  }
+};
+struct Abs {
+  template <class T>
+  T operator()(T x) const {
+    return x < 0 ? -x : x == 0 ? T{0} : x;  // |−0| is 0
+  }
+};
+struct Sign {
+  template <class T>
+  T operator()(T x) const {
+    return static_cast<T>(x > 0 ? 1 : x < 0 ? -1 : x);  // keeps NaN
+  }
+};
+struct Maximum {
+  template <class T>
+  T operator()(T a, T b) const {
+    return (a > b || a != a) ? a : b;
+  }
+};
+struct Minimum {
+  template <class T>
+  T operator()(T a, T b) const {
+    return (a < b || a != a) ? a : b;
+  }
+};
+struct Sqrt {
+  template <class T>
+  T operator()(T x) const {
+    return std::sqrt(x);
+  }
+};
+struct Pow {
+  template <class T>
+  T operator()(T x, T p) const {
+    return std::pow(x, p);
+  }
+};
+struct Chain {
+  template <class T>
+  T operator()(T ct, T d) const {
+    return ct == 0 ? T{0} : ct * d;
+  }
+};
+
+constexpr Op kAdd = numeric_binary_op<Add>("add", {"y = a + b", "ā = ȳ, b̄ = ȳ"}, {pass}, {pass});
+
+constexpr Op kSubtract = numeric_binary_op<Subtract>(
+    "subtract", {"y = a − b", "ā = ȳ, b̄ = −ȳ"}, {pass}, {[](const Vjp& v) { return -v.ct; }});
+
+constexpr Op kMultiply = numeric_binary_op<Multiply>(
+    "multiply", {"y = a b", "ā = ȳ b, b̄ = ȳ a"},
+    {[](const Vjp& v) { return chain(v.ct, v.in(1)); }, kIn1},
+    {[](const Vjp& v) { return chain(v.ct, v.in(0)); }, kIn0});
+
+constexpr Op kDivide = avoiding(
+    binary<Divide>("divide", {"y = a / b", "ā = ȳ / b, b̄ = −ȳ y / b"},
+                   {[](const Vjp& v) { return chain(v.ct, 1 / v.in(1)); }, kIn1},
+                   {[](const Vjp& v) { return chain(v.ct, -(v.out() / v.in(1))); }, kIn1 | kReadsOut}),
+    0);
+
+// ct·d, 0 where ct is 0: see gradient.hpp. Linear in both operands but for that.
+constexpr Op kChain = binary<Chain>("chain", {"y = c d, 0 where c = 0", "c̄ = ȳ d, d̄ = ȳ c"},
+                                    {[](const Vjp& v) { return chain(v.ct, v.in(1)); }, kIn1},
+                                    {[](const Vjp& v) { return chain(v.ct, v.in(0)); }, kIn0});
+
+constexpr Op kNegative = numeric_unary_op<Negative>("negative", {"y = −x", "x̄ = −ȳ"},
+                                                    {[](const Vjp& v) { return -v.ct; }});
+
+constexpr Op kSquare = numeric_unary_op<Square>(
+    "square", {"y = x²", "x̄ = 2 ȳ x"},
+    {[](const Vjp& v) { return chain(v.ct, 2 * v.in(0)); }, kIn0});
+
+constexpr Op kSqrt = on(unary<Sqrt>("sqrt", {"y = √x", "x̄ = ȳ / (2 y)"},
+                                    {[](const Vjp& v) { return chain(v.ct, 0.5 / v.out()); },
+                                     kReadsOut}),
+                        0.1, 4);
+
+constexpr Op kAbs = avoiding(
+    numeric_unary_op<Abs>("abs", {"y = |x|", "x̄ = ȳ sign x, 0 at x = 0"},
+                          {[](const Vjp& v) { return chain(v.ct, sign(v.in(0))); }, kIn0}),
+    0);
+
+constexpr Op kSign = avoiding(
+    numeric_unary_op<Sign>("sign", {"y = 1, 0 or −1 as x > 0, = 0, < 0", "x̄ = 0"}, {flat}), 0);
+
+// p xᵖ⁻¹ is 0 for p = 0, also at x = 0 where xᵖ⁻¹ is infinite.
+Var pow_base(const Vjp& v) {
+  const Var x = v.in(0), p = v.in(1);
+  return chain(v.ct, where(equal(p, 0), 0, p * pow(x, p - 1)));
+}
+
+// xᵖ ln x tends to 0 as x → 0 for p > 0; at 0⁰ the value 1 does not move with p ≥ 0.
+Var pow_exponent(const Vjp& v) {
+  const Var x = v.in(0), p = v.in(1);
+  const Var slope = v.out() * log(x);
+  return chain(v.ct, where(equal(x, 0), where(p >= 0, 0, slope), slope));
+}
+
+constexpr Op kPow = on(binary<Pow>("pow", {"y = xᵖ", "x̄ = ȳ p xᵖ⁻¹, p̄ = ȳ y ln x"},
+                                   {pow_base, kIn0 | kIn1},
+                                   {pow_exponent, kIn0 | kIn1 | kReadsOut}),
+                       0.2, 2);
+
+// The whole cotangent to the winner, half to each at a tie.
+Var winner_share(const Vjp& v, const Var& wins, const Var& ties) {
+  return where(wins, v.ct, where(ties, 0.5 * v.ct, 0));
+}
+template <int kSelf, bool kLarger>
+Var extremum_share(const Vjp& v) {
+  const Var self = v.in(kSelf), other = v.in(1 - kSelf);
+  return winner_share(v, kLarger ? self > other : self < other, equal(self, other));
+}
+
+constexpr Op kMaximum = numeric_binary_op<Maximum>(
+    "maximum", {"y = max(a, b)", "ȳ to the larger one, ȳ/2 to each at a tie"},
+    {extremum_share<0, true>, kIn0 | kIn1}, {extremum_share<1, true>, kIn0 | kIn1});
+
+constexpr Op kMinimum = numeric_binary_op<Minimum>(
+    "minimum", {"y = min(a, b)", "ȳ to the smaller one, ȳ/2 to each at a tie"},
+    {extremum_share<0, false>, kIn0 | kIn1}, {extremum_share<1, false>, kIn0 | kIn1});
+
+struct ClampAttrs {
+  double low, high;
+  std::string str() const { return std::to_string(low) + ", " + std::to_string(high); }
+  bool operator==(const ClampAttrs&) const = default;
+};
+
+void clamp_block(const BlockArgs& a) {
+  const auto& attrs = get_attrs<ClampAttrs>(a.attrs);
+  dispatch_numeric(a.dtype, [&](auto t) {
+    using T = decltype(t);
+    const auto low = static_cast<T>(attrs.low), high = static_cast<T>(attrs.high);
+    kernels::unary_block<decltype([](T x) { return x; }), T>({}, a);
+    auto* out = static_cast<T*>(a.out);
+    kernels::run([low, high](T x) { return x < low ? low : x > high ? high : x; }, out, a.n,
+                 kernels::Run<T>{out});
+  });
+}
+
+Var clamp_vjp(const Vjp& v) {
+  const auto& a = v.attrs<ClampAttrs>();
+  const Var x = v.in(0);
+  return where(x >= a.low, where(x <= a.high, v.ct, 0), 0);
+}
+
+std::vector<Sample> clamp_samples(const Sampler& s) {
+  std::vector<Sample> out = elementwise_samples(s);
+  for (Sample& sample : out) {
+    sample.call = [](std::span<const Var> in) { return clamp(in[0], -1, 0.5); };
+  }
+  return out;
+}
+
+constexpr Op make_clamp() {
+  Op op = avoiding(
+      pointwise("clamp", {"y = min(max(x, low), high)", "x̄ = ȳ where low ≤ x ≤ high, else 0"},
+                numeric_unary, clamp_block, {{clamp_vjp, kIn0}}),
+      -1, 0.5);
+  op.samples = clamp_samples;
+  return op;
+}
+constexpr Op kClamp = make_clamp();
+
+// A fused multiply and add: one pass over memory where `a * b + c` takes two.
+void multiply_add_block(const BlockArgs& a) {
+  dispatch_floating(a.dtype, [&](auto t) {
+    using T = decltype(t);
+    auto* out = static_cast<T*>(a.out);
+    const auto* x = static_cast<const T*>(a.in[0]);
+    const auto* y = static_cast<const T*>(a.in[1]);
+    const auto* z = static_cast<const T*>(a.in[2]);
+    const auto f = [](T p, T q, T r) { return p * q + r; };
+    using kernels::Repeat, kernels::Run, kernels::run;
+    if (a.step[0] && !a.step[1] && a.step[2]) {
+      return run(f, out, a.n, Run<T>{x}, Repeat<T>{*y}, Run<T>{z});
+    }
+    if (a.step[0] && a.step[1] && a.step[2]) {
+      return run(f, out, a.n, Run<T>{x}, Run<T>{y}, Run<T>{z});
+    }
+    for (std::int64_t i = 0; i < a.n; ++i) {
+      out[i] = f(x[i * a.step[0]], y[i * a.step[1]], z[i * a.step[2]]);
+    }
+  });
+}
+
+Spec multiply_add_infer(const InferArgs& a) {
+  floating_unary(a);
+  check_same_dtype(a.op, *a.in[0], *a.in[1]);
+  check_same_dtype(a.op, *a.in[0], *a.in[2]);
+  const Shape product = broadcast(a.op.name, a.in[0]->shape, a.in[1]->shape);
+  return {broadcast(a.op.name, product, a.in[2]->shape), a.in[0]->dtype};
+}
+
+constexpr Op kMultiplyAdd =
+    pointwise("multiply_add", {"y = a b + c", "ā = ȳ b, b̄ = ȳ a, c̄ = ȳ"}, multiply_add_infer,
+              multiply_add_block, {kMultiply.vjp[0], kMultiply.vjp[1], {pass}});
+
+}  // namespace
+
+Var add(const Var& a, const Var& b) { return apply(kAdd, {&a, &b}); }
+Var subtract(const Var& a, const Var& b) { return apply(kSubtract, {&a, &b}); }
+Var multiply(const Var& a, const Var& b) { return apply(kMultiply, {&a, &b}); }
+Var divide(const Var& a, const Var& b) { return apply(kDivide, {&a, &b}); }
+Var multiply_add(const Var& a, const Var& b, const Var& c) {
+  return apply(kMultiplyAdd, {&a, &b, &c});
+}
+Var chain(const Var& ct, const Var& d) { return apply(kChain, {&ct, &d}); }
+Var negative(const Var& x) { return apply(kNegative, {&x}); }
+Var square(const Var& x) { return apply(kSquare, {&x}); }
+Var sqrt(const Var& x) { return apply(kSqrt, {&x}); }
+Var abs(const Var& x) { return apply(kAbs, {&x}); }
+Var sign(const Var& x) { return apply(kSign, {&x}); }
+Var pow(const Var& x, const Var& p) { return apply(kPow, {&x, &p}); }
+Var maximum(const Var& a, const Var& b) { return apply(kMaximum, {&a, &b}); }
+Var minimum(const Var& a, const Var& b) { return apply(kMinimum, {&a, &b}); }
+
+Var clamp(const Var& x, double low, double high) {
+  if (!(low <= high)) {
+    throw ValueError("clamp", "low " + std::to_string(low) + " and high " + std::to_string(high) +
+                                  ": low must not exceed high");
+  }
+  return apply(kClamp, {&x}, make_attrs(ClampAttrs{low, high}));
+}
+
+namespace families {
+Family arithmetic() {
+  return {&kAdd,  &kSubtract, &kMultiply, &kDivide,  &kMultiplyAdd, &kChain, &kNegative, &kSquare,
+          &kSqrt, &kAbs,      &kSign,     &kMaximum, &kMinimum,     &kPow,   &kClamp};
+}
+}  // namespace families
+
+}  // namespace xtape

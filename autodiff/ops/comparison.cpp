@@ -1,0 +1,166 @@
+#include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/rules.hpp>
+
+namespace xtape {
+namespace {
+
+using namespace rules;
+
+struct Less {
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a < b;
+  }
+};
+struct LessEqual {
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a <= b;
+  }
+};
+struct Greater {
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a > b;
+  }
+};
+struct GreaterEqual {
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a >= b;
+  }
+};
+struct Equal {
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a == b;
+  }
+};
+struct NotEqual {
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a != b;
+  }
+};
+
+template <class F>
+constexpr Op compare(std::string_view name, std::string_view math) {
+  return pointwise(name, {math, "none: the result is boolean"}, comparison, any_binary_block<F>,
+                   {{}, {}});
+}
+
+constexpr Op kLess = compare<Less>("less", "y = a < b");
+constexpr Op kLessEqual = compare<LessEqual>("less_equal", "y = a ≤ b");
+constexpr Op kGreater = compare<Greater>("greater", "y = a > b");
+constexpr Op kGreaterEqual = compare<GreaterEqual>("greater_equal", "y = a ≥ b");
+constexpr Op kEqual = compare<Equal>("equal", "y = (a = b)");
+constexpr Op kNotEqual = compare<NotEqual>("not_equal", "y = (a ≠ b)");
+
+Spec where_infer(const InferArgs& a) {
+  if (a.in[0]->dtype != boolean) {
+    throw DTypeError("where", std::string("the mask is ") + name(a.in[0]->dtype) +
+                                  ": it must be boolean, write x > 0 or cast(x, boolean)");
+  }
+  check_same_dtype(a.op, *a.in[1], *a.in[2]);
+  const Shape branches = broadcast("where", a.in[1]->shape, a.in[2]->shape);
+  return {broadcast("where", a.in[0]->shape, branches), a.in[1]->dtype};
+}
+
+void where_block(const BlockArgs& a) {
+  dispatch(a.dtype, [&](auto t) { kernels::select_block<decltype(t)>(a); });
+}
+
+std::vector<Sample> where_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  const Sampler mask{s.rng, boolean, s.op};
+  const auto add = [&](const Shape& m, const Shape& a, const Shape& b) {
+    const Tensor fixed = mask.draw(m);
+    out.push_back({m.str() + a.str() + b.str(),
+                   {s.draw(a), s.draw(b)},
+                   [fixed](std::span<const Var> in) { return where(fixed, in[0], in[1]); }});
+  };
+  add({}, {}, {});
+  add({0}, {0}, {1});
+  add({2, 3}, {2, 3}, {2, 3});
+  add({2, 3}, {2, 3}, {});
+  add({2, 3}, {}, {2, 3});
+  add({2, 3}, {3}, {2, 1});
+  add({2, 1}, {1, 3}, {4, 1, 1});
+  add({}, {2, 3}, {3});
+  return out;
+}
+
+constexpr Op kWhere{.name = "where",
+                    .math = "y = a where m, else b",
+                    .gradient = "ā = ȳ where m, else 0; b̄ = 0 where m, else ȳ",
+                    .arity = 3,
+                    .infer = where_infer,
+                    .kernel = kernels::elementwise,
+                    .block = where_block,
+                    .vjp = {{},
+                            {[](const Vjp& v) { return where(v.in(0), v.ct, 0); }, reads_in(0)},
+                            {[](const Vjp& v) { return where(v.in(0), 0, v.ct); }, reads_in(0)}},
+                    .broadcasts = true,
+                    .samples = where_samples};
+
+struct CastAttrs {
+  DType dtype;
+  std::string str() const { return name(dtype); }
+  bool operator==(const CastAttrs&) const = default;
+};
+
+void cast_kernel(const KernelArgs& a) {
+  const std::int64_t n = a.spec.shape.size();
+  dispatch(a.in[0].spec->dtype, [&](auto from) {
+    dispatch(a.spec.dtype, [&](auto to) {
+      using To = decltype(to);
+      const auto* x = static_cast<const decltype(from)*>(a.in[0].data);
+      auto* y = static_cast<To*>(a.out);
+      for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<To>(x[i]);
+    });
+  });
+}
+
+std::vector<Sample> cast_samples(const Sampler& s) {
+  std::vector<Sample> out = elementwise_samples(s);
+  // Through an integer dtype gradients end; between the floating ones f32 would spoil differences.
+  for (Sample& sample : out) {
+    sample.call = [](std::span<const Var> in) {
+      return cast(cast(in[0], f64), in[0].dtype()) * cast(in[0], in[0].dtype());
+    };
+  }
+  return out;
+}
+
+constexpr Op kCast{.name = "cast",
+                   .math = "y = x in another dtype",
+                   .gradient = "x̄ = ȳ in the dtype of x",
+                   .infer = [](const InferArgs& a) -> Spec {
+                     return {a.in[0]->shape, get_attrs<CastAttrs>(a.attrs).dtype};
+                   },
+                   .kernel = cast_kernel,
+                   .vjp = {{[](const Vjp& v) { return cast(v.ct, v.in_spec().dtype); }}},
+                   .samples = cast_samples};
+
+}  // namespace
+
+Var less(const Var& a, const Var& b) { return apply(kLess, {&a, &b}); }
+Var less_equal(const Var& a, const Var& b) { return apply(kLessEqual, {&a, &b}); }
+Var greater(const Var& a, const Var& b) { return apply(kGreater, {&a, &b}); }
+Var greater_equal(const Var& a, const Var& b) { return apply(kGreaterEqual, {&a, &b}); }
+Var equal(const Var& a, const Var& b) { return apply(kEqual, {&a, &b}); }
+Var not_equal(const Var& a, const Var& b) { return apply(kNotEqual, {&a, &b}); }
+Var where(const Var& mask, const Var& a, const Var& b) { return apply(kWhere, {&mask, &a, &b}); }
+
+Var cast(const Var& x, DType dtype) {
+  return apply(kCast, {&x}, make_attrs(CastAttrs{dtype}));
+}
+
+namespace families {
+Family comparison() {
+  return {&kLess,  &kLessEqual, &kGreater, &kGreaterEqual,
+          &kEqual, &kNotEqual,  &kWhere,   &kCast};
+}
+}  // namespace families
+
+}  // namespace xtape

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <xtape/autodiff/var.hpp>
+
+// Elementwise operations. Operands broadcast by NumPy's rule and have one dtype; plain numbers
+// adopt the dtype of the other operand. The result has the broadcast shape.
+// All throw ShapeError when shapes do not broadcast and DTypeError when dtypes differ or are not
+// floating (+ − × neg abs maximum minimum and comparisons take i64, too).
+namespace xtape {
+
+/// y = a + b.
+Var add(const Var& a, const Var& b);
+/// y = a − b.
+Var subtract(const Var& a, const Var& b);
+/// y = a · b.
+Var multiply(const Var& a, const Var& b);
+/// y = a / b, floating only.
+Var divide(const Var& a, const Var& b);
+/// y = a·b + c, rounded after each step.
+Var multiply_add(const Var& a, const Var& b, const Var& c);
+/// y = −x.
+Var negative(const Var& x);
+/// y = xᵖ. The gradient with respect to x is p·xᵖ⁻¹, 0 for p = 0; that with respect to p is
+/// xᵖ ln x, 0 for x = 0 and p ≥ 0.
+Var pow(const Var& x, const Var& p);
+/// y = x².
+Var square(const Var& x);
+/// y = √x. At 0 the derivative is infinite; a zero cotangent gives 0 there.
+Var sqrt(const Var& x);
+/// y = |x|, with derivative 0 at 0.
+Var abs(const Var& x);
+/// −1, 0 or 1; its gradient is 0 everywhere.
+Var sign(const Var& x);
+/// y = max(a, b); at a tie each gets half of the gradient. NaN wins.
+Var maximum(const Var& a, const Var& b);
+/// y = min(a, b); at a tie each gets half of the gradient. NaN wins.
+Var minimum(const Var& a, const Var& b);
+/// x limited to [low, high]; derivative 1 on the closed interval, 0 outside.
+/// @throws ValueError when low > high.
+Var clamp(const Var& x, double low, double high);
+
+/// y = eˣ.
+Var exp(const Var& x);
+/// y = eˣ − 1, precise near 0.
+Var expm1(const Var& x);
+/// y = ln x.
+Var log(const Var& x);
+/// y = ln(1 + x), precise near 0.
+Var log1p(const Var& x);
+/// y = sin x.
+Var sin(const Var& x);
+/// y = cos x.
+Var cos(const Var& x);
+/// y = tanh x.
+Var tanh(const Var& x);
+/// y = 1/(1 + e⁻ˣ), without overflow.
+Var sigmoid(const Var& x);
+/// y = max(x, 0), with derivative 0 at 0.
+Var relu(const Var& x);
+/// y = ln(1 + eˣ), without overflow.
+Var softplus(const Var& x);
+
+/// a < b, as boolean.
+Var less(const Var& a, const Var& b);
+/// a ≤ b, as boolean.
+Var less_equal(const Var& a, const Var& b);
+/// a > b, as boolean.
+Var greater(const Var& a, const Var& b);
+/// a ≥ b, as boolean.
+Var greater_equal(const Var& a, const Var& b);
+/// a = b, as boolean. (There is no operator==: it reads like a test of identity.)
+Var equal(const Var& a, const Var& b);
+/// a ≠ b, as boolean.
+Var not_equal(const Var& a, const Var& b);
+/// a where `mask` (boolean) is true, else b. The branch not taken gets gradient 0, never NaN.
+Var where(const Var& mask, const Var& a, const Var& b);
+/// x in another dtype; gradients flow between f32 and f64.
+Var cast(const Var& x, DType dtype);
+
+inline Var operator+(const Var& a, const Var& b) { return add(a, b); }
+inline Var operator-(const Var& a, const Var& b) { return subtract(a, b); }
+inline Var operator*(const Var& a, const Var& b) { return multiply(a, b); }
+inline Var operator/(const Var& a, const Var& b) { return divide(a, b); }
+inline Var operator-(const Var& x) { return negative(x); }
+inline Var operator+(const Var& x) { return x; }
+inline Var operator<(const Var& a, const Var& b) { return less(a, b); }
+inline Var operator<=(const Var& a, const Var& b) { return less_equal(a, b); }
+inline Var operator>(const Var& a, const Var& b) { return greater(a, b); }
+inline Var operator>=(const Var& a, const Var& b) { return greater_equal(a, b); }
+inline Var& operator+=(Var& a, const Var& b) { return a = add(a, b); }
+inline Var& operator-=(Var& a, const Var& b) { return a = subtract(a, b); }
+inline Var& operator*=(Var& a, const Var& b) { return a = multiply(a, b); }
+inline Var& operator/=(Var& a, const Var& b) { return a = divide(a, b); }
+
+}  // namespace xtape

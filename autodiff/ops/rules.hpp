@@ -1,0 +1,155 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/kernels/elementwise.hpp>
+#include <xtape/autodiff/op.hpp>
+
+// What op definitions share: shape and dtype rules, constructors for elementwise ops, samplers.
+namespace xtape::rules {
+
+inline Spec floating_unary(const InferArgs& a) {
+  if (!is_floating(a.in[0]->dtype)) {
+    throw DTypeError(a.op.name, std::string("operand ") + name(a.in[0]->dtype) +
+                                    a.in[0]->shape.str() +
+                                    ": takes f32 or f64, write cast(x, f32) or cast(x, f64)");
+  }
+  return *a.in[0];
+}
+
+inline Spec numeric_unary(const InferArgs& a) {
+  if (a.in[0]->dtype != boolean) return *a.in[0];
+  throw DTypeError(a.op.name, "a boolean operand: takes f32, f64 or i64, write cast(x, f32)");
+}
+
+inline void check_same_dtype(const Op& op, const Spec& a, const Spec& b) {
+  if (a.dtype == b.dtype) return;
+  throw DTypeError(op.name, std::string("operands ") + name(a.dtype) + a.shape.str() + " and " +
+                                name(b.dtype) + b.shape.str() +
+                                ": dtypes never mix silently, write cast(x, " + name(a.dtype) +
+                                ") or cast(x, " + name(b.dtype) + ")");
+}
+
+inline Spec comparison(const InferArgs& a) {
+  check_same_dtype(a.op, *a.in[0], *a.in[1]);
+  return {broadcast(a.op.name, a.in[0]->shape, a.in[1]->shape), boolean};
+}
+
+inline Spec numeric_binary(const InferArgs& a) {
+  const Spec s = comparison(a);
+  numeric_unary(a);
+  return {s.shape, a.in[0]->dtype};
+}
+
+inline Spec floating_binary(const InferArgs& a) {
+  const Spec s = comparison(a);
+  floating_unary(a);
+  return {s.shape, a.in[0]->dtype};
+}
+
+template <class F>
+void floating_unary_block(const BlockArgs& a) {
+  dispatch_floating(a.dtype, [&](auto t) { kernels::unary_block<F, decltype(t)>(F{}, a); });
+}
+
+// Calls f with float, double or std::int64_t: what arithmetic takes.
+template <class F>
+void dispatch_numeric(DType dtype, F&& f) {
+  if (dtype == i64) return f(std::int64_t{});
+  dispatch_floating(dtype, f);
+}
+
+template <class F>
+void numeric_unary_block(const BlockArgs& a) {
+  dispatch_numeric(a.dtype, [&](auto t) { kernels::unary_block<F, decltype(t)>(F{}, a); });
+}
+template <class F>
+void floating_binary_block(const BlockArgs& a) {
+  dispatch_floating(a.dtype, [&](auto t) { kernels::binary_block<F, decltype(t)>(F{}, a); });
+}
+template <class F>
+void numeric_binary_block(const BlockArgs& a) {
+  dispatch_numeric(a.dtype, [&](auto t) { kernels::binary_block<F, decltype(t)>(F{}, a); });
+}
+template <class F>
+void any_binary_block(const BlockArgs& a) {
+  dispatch(a.dtype, [&](auto t) { kernels::binary_block<F, decltype(t)>(F{}, a); });
+}
+
+/// Samples of an elementwise op without attributes: every rank, empty, and broadcast pairs.
+std::vector<Sample> elementwise_samples(const Sampler& s);
+
+struct Text {
+  std::string_view math, gradient;
+};
+
+/// An elementwise op of any kind; operands broadcast against each other.
+constexpr Op pointwise(std::string_view name, Text text, Spec (*infer)(const InferArgs&),
+                       void (*block)(const BlockArgs&), std::initializer_list<VjpRule> vjp) {
+  Op op;
+  op.name = name;
+  op.math = text.math;
+  op.gradient = text.gradient;
+  op.arity = 0;
+  op.infer = infer;
+  op.kernel = kernels::elementwise;
+  op.block = block;
+  for (const VjpRule& rule : vjp) op.vjp[op.arity++] = rule;
+  op.broadcasts = op.arity > 1;
+  op.samples = elementwise_samples;
+  return op;
+}
+
+/// Elementwise ops of one or two operands, floating or (numeric) also i64, from a scalar functor.
+template <class F>
+constexpr Op unary(std::string_view name, Text text, VjpRule vjp) {
+  return pointwise(name, text, floating_unary, floating_unary_block<F>, {vjp});
+}
+template <class F>
+constexpr Op numeric_unary_op(std::string_view name, Text text, VjpRule vjp) {
+  return pointwise(name, text, numeric_unary, numeric_unary_block<F>, {vjp});
+}
+template <class F>
+constexpr Op binary(std::string_view name, Text text, VjpRule a, VjpRule b) {
+  return pointwise(name, text, floating_binary, floating_binary_block<F>, {a, b});
+}
+template <class F>
+constexpr Op numeric_binary_op(std::string_view name, Text text, VjpRule a, VjpRule b) {
+  return pointwise(name, text, numeric_binary, numeric_binary_block<F>, {a, b});
+}
+
+/// `op` with samples drawn from [low, high).
+constexpr Op on(Op op, double low, double high) {
+  op.domain[0] = low;
+  op.domain[1] = high;
+  return op;
+}
+/// `op` with samples that keep away from one or two points.
+constexpr Op avoiding(Op op, double kink, double second = 1e300) {
+  op.kinks[0] = kink;
+  op.kinks[1] = second;
+  return op;
+}
+
+inline Var pass(const Vjp& v) { return v.ct; }
+/// The gradient of what is flat everywhere: zeros, whatever the cotangent.
+inline Var flat(const Vjp& v) { return Tensor::zeros(v.ct.shape(), v.ct.dtype()); }
+
+}  // namespace xtape::rules
+
+namespace xtape::families {
+
+using Family = std::vector<const Op*>;
+// One list per file of op definitions; registry.cpp joins them.
+Family arithmetic();
+Family transcendental();
+Family comparison();
+Family reduction();
+Family shaping();
+Family indexing();
+Family linalg();
+Family user();
+
+}  // namespace xtape::families

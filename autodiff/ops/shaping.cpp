@@ -1,0 +1,460 @@
+#include <cstring>
+#include <utility>
+
+#include <xtape/autodiff/kernels/strided.hpp>
+#include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/rules.hpp>
+
+namespace xtape {
+namespace {
+
+using namespace rules;
+
+struct ShapeAttrs {
+  Shape shape;
+  std::string str() const { return shape.str(); }
+  bool operator==(const ShapeAttrs&) const = default;
+};
+
+struct PermAttrs {
+  Axes perm;
+  std::string str() const { return perm.str(); }
+  bool operator==(const PermAttrs&) const = default;
+};
+
+// start, step and length per axis, resolved against the shape `whole`.
+struct SliceAttrs {
+  Shape whole, length;
+  Dims start, step;
+  std::string str() const {
+    return "from " + start.str() + " step " + step.str() + " length " + length.str();
+  }
+  bool operator==(const SliceAttrs&) const = default;
+};
+
+// Copies a strided view of `in` to a strided view of `out`, element by element of `shape`.
+void copy_strided(const void* in, const kernels::Strides& from, void* out,
+                  const kernels::Strides& to, const Shape& shape, std::size_t bytes) {
+  const kernels::StridedLoop<2> loop(shape, {from, to});
+  const std::int64_t n = loop.inner(), a = loop.inner_stride(0), b = loop.inner_stride(1);
+  const auto copy = [&](auto unit) {
+    using U = decltype(unit);
+    loop.each([&](const auto& offset) {
+      const U* x = static_cast<const U*>(in) + offset[0];
+      U* y = static_cast<U*>(out) + offset[1];
+      if (a == 1 && b == 1) {
+        std::memcpy(y, x, static_cast<std::size_t>(n) * sizeof(U));
+      } else {
+        for (std::int64_t i = 0; i < n; ++i) y[i * b] = x[i * a];
+      }
+    });
+  };
+  if (shape.size() == 0) return;
+  if (bytes == 8) return copy(std::uint64_t{});
+  if (bytes == 4) return copy(std::uint32_t{});
+  copy(std::uint8_t{});
+}
+
+const void* advance(const void* p, std::int64_t elements, std::size_t bytes) {
+  return static_cast<const char*>(p) + elements * static_cast<std::int64_t>(bytes);
+}
+void* advance(void* p, std::int64_t elements, std::size_t bytes) {
+  return static_cast<char*>(p) + elements * static_cast<std::int64_t>(bytes);
+}
+
+// --- reshape --------------------------------------------------------------------------------
+
+void copy_kernel(const KernelArgs& a) { std::memcpy(a.out, a.in[0].data, a.spec.nbytes()); }
+
+std::vector<Sample> reshape_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  const auto add = [&](const Shape& from, const Shape& to) {
+    out.push_back({from.str() + " to " + to.str(),
+                   {s.draw(from)},
+                   [to](std::span<const Var> in) { return reshape(in[0], to); }});
+  };
+  add({}, {1, 1});
+  add({6}, {2, 3});
+  add({2, 3, 1, 2}, {-1, 4});
+  add({0, 3}, {3, 0});
+  add({1}, {});
+  return out;
+}
+
+constexpr Op kReshape{.name = "reshape",
+                      .math = "y = x under another shape",
+                      .gradient = "x̄ = ȳ under the shape of x",
+                      .infer = [](const InferArgs& a) -> Spec {
+                        return {get_attrs<ShapeAttrs>(a.attrs).shape, a.in[0]->dtype};
+                      },
+                      .kernel = copy_kernel,
+                      .vjp = {{[](const Vjp& v) { return reshape(v.ct, v.in_spec().shape); }}},
+                      .aliases = true,
+                      .samples = reshape_samples};
+
+// --- broadcast_to ---------------------------------------------------------------------------
+
+Spec broadcast_infer(const InferArgs& a) {
+  const Shape& want = get_attrs<ShapeAttrs>(a.attrs).shape;
+  const Shape& have = a.in[0]->shape;
+  if (have.rank() > want.rank() || broadcast("broadcast_to", have, want) != want) {
+    throw ShapeError("broadcast_to", "shape " + have.str() + " does not broadcast to " + want.str());
+  }
+  return {want, a.in[0]->dtype};
+}
+
+void broadcast_kernel(const KernelArgs& a) {
+  const Shape& shape = a.spec.shape;
+  copy_strided(a.in[0].data, kernels::broadcast_strides(a.in[0].spec->shape, shape), a.out,
+               kernels::row_major(shape), shape, size_of(a.spec.dtype));
+}
+
+std::vector<Sample> broadcast_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  const auto add = [&](const Shape& from, const Shape& to) {
+    out.push_back({from.str() + " to " + to.str(),
+                   {s.draw(from)},
+                   [to](std::span<const Var> in) { return broadcast_to(in[0], to); }});
+  };
+  add({}, {2, 3});
+  add({3}, {2, 3});
+  add({2, 1}, {2, 3});
+  add({1, 2, 1}, {2, 3, 2, 4});
+  add({1}, {0});
+  return out;
+}
+
+constexpr Op kBroadcast{.name = "broadcast_to",
+                        .math = "y = x, repeated",
+                        .gradient = "x̄ = Σ ȳ over the repeats",
+                        .infer = broadcast_infer,
+                        .kernel = broadcast_kernel,
+                        .vjp = {{pass}},
+                        .broadcasts = true,
+                        .samples = broadcast_samples};
+
+// --- transpose ------------------------------------------------------------------------------
+
+Spec transpose_infer(const InferArgs& a) {
+  const Axes& perm = get_attrs<PermAttrs>(a.attrs).perm;
+  Shape out;
+  for (const std::int64_t p : perm) out.push_back(a.in[0]->shape[static_cast<int>(p)]);
+  return {out, a.in[0]->dtype};
+}
+
+void transpose_kernel(const KernelArgs& a) {
+  const Axes& perm = get_attrs<PermAttrs>(a.attrs).perm;
+  const kernels::Strides own = kernels::row_major(a.in[0].spec->shape);
+  kernels::Strides from{};
+  for (int i = 0; i < perm.rank(); ++i) {
+    from[static_cast<std::size_t>(i)] = own[static_cast<std::size_t>(perm[i])];
+  }
+  copy_strided(a.in[0].data, from, a.out, kernels::row_major(a.spec.shape), a.spec.shape,
+               size_of(a.spec.dtype));
+}
+
+Var transpose_vjp(const Vjp& v) {
+  const Axes& perm = v.attrs<PermAttrs>().perm;
+  Axes inverse = perm;
+  for (int i = 0; i < perm.rank(); ++i) inverse[static_cast<int>(perm[i])] = i;
+  return transpose(v.ct, inverse);
+}
+
+std::vector<Sample> transpose_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  const auto add = [&](const Shape& shape, const Axes& perm) {
+    out.push_back({shape.str() + " by " + perm.str(),
+                   {s.draw(shape)},
+                   [perm](std::span<const Var> in) { return transpose(in[0], perm); }});
+  };
+  add({}, {});
+  add({4}, {});
+  add({2, 3}, {});
+  add({2, 3, 4}, {1, 2, 0});
+  add({2, 1, 3, 2}, {0, -1, 2, 1});
+  add({0, 3}, {});
+  return out;
+}
+
+constexpr Op kTranspose{.name = "transpose",
+                        .math = "y = x with its axes permuted",
+                        .gradient = "x̄ = ȳ with the inverse permutation",
+                        .infer = transpose_infer,
+                        .kernel = transpose_kernel,
+                        .vjp = {{transpose_vjp}},
+                        .samples = transpose_samples};
+
+// --- slice and its transpose ----------------------------------------------------------------
+
+struct Window {
+  kernels::Strides strides{};
+  std::int64_t first = 0;
+  explicit Window(const SliceAttrs& s) {
+    const kernels::Strides own = kernels::row_major(s.whole);
+    for (int i = 0; i < s.whole.rank(); ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      strides[k] = own[k] * s.step[i];
+      first += own[k] * s.start[i];
+    }
+  }
+};
+
+void slice_kernel(const KernelArgs& a) {
+  const auto& s = get_attrs<SliceAttrs>(a.attrs);
+  const Window w(s);
+  const std::size_t bytes = size_of(a.spec.dtype);
+  copy_strided(advance(a.in[0].data, w.first, bytes), w.strides, a.out,
+               kernels::row_major(s.length), s.length, bytes);
+}
+
+void unslice_kernel(const KernelArgs& a) {
+  const auto& s = get_attrs<SliceAttrs>(a.attrs);
+  const Window w(s);
+  const std::size_t bytes = size_of(a.spec.dtype);
+  std::memset(a.out, 0, a.spec.nbytes());
+  copy_strided(a.in[0].data, kernels::row_major(s.length), advance(a.out, w.first, bytes),
+               w.strides, s.length, bytes);
+}
+
+Var unslice(const Var& x, const SliceAttrs& s);
+Var slice(const Var& x, const SliceAttrs& s);
+
+struct SliceCase {
+  Shape shape;
+  std::vector<Slice> slices;
+};
+
+std::vector<SliceCase> slice_cases() {
+  return {{{5}, {{1, 4}}},
+          {{5}, {{{}, {}, -1}}},
+          {{6, 4}, {{1, {}, 2}, {-3, -1}}},
+          {{3, 4}, {{}, {3, 0, -2}}},
+          {{2, 3, 2, 2}, {{0, 1}, {}, {1, 2}}},
+          {{4}, {{3, 2}}},
+          {{0, 2}, {{0, 5}}}};
+}
+
+std::vector<Sample> slice_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  for (const SliceCase& c : slice_cases()) {
+    out.push_back({c.shape.str(), {s.draw(c.shape)}, [slices = c.slices](std::span<const Var> in) {
+                     return xtape::slice(in[0], slices);
+                   }});
+  }
+  return out;
+}
+
+// The gradient of a slice is what unslice computes; taking it exercises the op by its only user.
+std::vector<Sample> unslice_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  for (const SliceCase& c : slice_cases()) {
+    const Shape small = xtape::slice(Tensor::zeros(c.shape), c.slices).shape();
+    out.push_back({small.str() + " in " + c.shape.str(),
+                   {s.draw(small)},
+                   [c](std::span<const Var> in) {
+                     Tape* tape = in[0].tape();
+                     Tape own;
+                     const Var whole =
+                         (tape ? tape : &own)->variable(Tensor::zeros(c.shape, in[0].dtype()));
+                     return gradient(xtape::slice(whole, c.slices), whole, {.cotangent = in[0]});
+                   }});
+  }
+  return out;
+}
+
+constexpr Op kSlice{.name = "slice",
+                    .math = "y = x[start:stop:step, …]",
+                    .gradient = "x̄ = ȳ inside the slice, 0 outside",
+                    .infer = [](const InferArgs& a) -> Spec {
+                      return {get_attrs<SliceAttrs>(a.attrs).length, a.in[0]->dtype};
+                    },
+                    .kernel = slice_kernel,
+                    .vjp = {{[](const Vjp& v) { return unslice(v.ct, v.attrs<SliceAttrs>()); }}},
+                    .samples = slice_samples};
+
+constexpr Op kUnslice{.name = "unslice",
+                      .math = "y = 0, y[start:stop:step, …] = x",
+                      .gradient = "x̄ = ȳ[start:stop:step, …]",
+                      .infer = [](const InferArgs& a) -> Spec {
+                        return {get_attrs<SliceAttrs>(a.attrs).whole, a.in[0]->dtype};
+                      },
+                      .kernel = unslice_kernel,
+                      .vjp = {{[](const Vjp& v) { return slice(v.ct, v.attrs<SliceAttrs>()); }}},
+                      .samples = unslice_samples};
+
+Var unslice(const Var& x, const SliceAttrs& s) { return apply(kUnslice, {&x}, make_attrs(s)); }
+Var slice(const Var& x, const SliceAttrs& s) { return apply(kSlice, {&x}, make_attrs(s)); }
+
+// Python's rule for slice indices (CPython, PySlice_AdjustIndices).
+void resolve(const Slice& s, std::int64_t n, SliceAttrs& out) {
+  if (s.step == 0) throw ValueError("slice", "step 0: must be positive or negative");
+  const bool up = s.step > 0;
+  const std::int64_t low = up ? 0 : -1, high = up ? n : n - 1;
+  const auto place = [&](const std::optional<std::int64_t>& p, std::int64_t otherwise) {
+    if (!p) return otherwise;
+    const std::int64_t from_front = *p < 0 ? *p + n : *p;
+    return std::min(std::max(from_front, low), high);
+  };
+  const std::int64_t start = place(s.start, up ? low : high);
+  const std::int64_t stop = place(s.stop, up ? high : low);
+  const std::int64_t span = up ? stop - start : start - stop;
+  const std::int64_t step = up ? s.step : -s.step;
+  out.length.push_back(span > 0 ? (span - 1) / step + 1 : 0);
+  out.start.push_back(out.length[out.length.rank() - 1] ? start : 0);
+  out.step.push_back(s.step);
+}
+
+// --- concat ---------------------------------------------------------------------------------
+
+struct ConcatAttrs {
+  std::int64_t axis;
+  std::vector<std::int64_t> begin;  // where each input starts along the axis
+  std::string str() const { return "axis " + std::to_string(axis); }
+  bool operator==(const ConcatAttrs&) const = default;
+};
+
+Spec concat_infer(const InferArgs& a) {
+  const int axis = static_cast<int>(get_attrs<ConcatAttrs>(a.attrs).axis);
+  Spec out = *a.in[0];
+  out.shape[axis] = 0;
+  for (const Spec* s : a.in) {
+    check_same_dtype(a.op, *a.in[0], *s);
+    Shape rest = s->shape, first = a.in[0]->shape;
+    if (rest.rank() == first.rank()) rest[axis] = first[axis] = 0;
+    if (rest != first) {
+      throw ShapeError("concat", "shapes " + a.in[0]->shape.str() + " and " + s->shape.str() +
+                                     " along axis " + std::to_string(axis) +
+                                     ": all other extents must agree");
+    }
+    out.shape[axis] += s->shape[axis];
+  }
+  return out;
+}
+
+void concat_kernel(const KernelArgs& a) {
+  const int axis = static_cast<int>(get_attrs<ConcatAttrs>(a.attrs).axis);
+  const std::size_t bytes = size_of(a.spec.dtype);
+  const kernels::Strides to = kernels::row_major(a.spec.shape);
+  const auto& begin = get_attrs<ConcatAttrs>(a.attrs).begin;
+  for (std::size_t i = 0; i < a.in.size(); ++i) {
+    const Shape& shape = a.in[i].spec->shape;
+    copy_strided(a.in[i].data, kernels::row_major(shape),
+                 advance(a.out, begin[i] * to[static_cast<std::size_t>(axis)], bytes), to, shape,
+                 bytes);
+  }
+}
+
+Var concat_vjp(const Vjp& v) {
+  const auto& a = v.attrs<ConcatAttrs>();
+  const std::int64_t begin = a.begin[static_cast<std::size_t>(v.arg)];
+  const std::int64_t extent = v.in_spec().shape[static_cast<int>(a.axis)];
+  return xtape::slice(v.ct, a.axis, {begin, begin + extent});
+}
+
+std::vector<Sample> concat_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  const auto add = [&](const std::vector<Shape>& shapes, std::int64_t axis) {
+    Sample sample{"axis " + std::to_string(axis), {}, [axis](std::span<const Var> in) {
+                    return concat({in.begin(), in.end()}, axis);
+                  }};
+    for (const Shape& shape : shapes) sample.inputs.push_back(s.draw(shape));
+    out.push_back(sample);
+  };
+  add({{3}}, 0);
+  add({{3}, {2}}, 0);
+  add({{2, 3}, {2, 1}, {2, 2}}, 1);
+  add({{2, 3}, {0, 3}, {1, 3}, {1, 3}, {2, 3}}, -2);
+  add({{2, 1, 3, 2}, {2, 2, 3, 2}}, 1);
+  return out;
+}
+
+constexpr Op kConcat{.name = "concat",
+                     .math = "y = x₀, x₁, … joined along an axis",
+                     .gradient = "x̄ᵢ = the part of ȳ that came from xᵢ",
+                     .arity = -1,
+                     .infer = concat_infer,
+                     .kernel = concat_kernel,
+                     .vjp = {{concat_vjp}},
+                     .samples = concat_samples};
+
+}  // namespace
+
+Var reshape(const Var& x, const Shape& shape) {
+  // The one open extent is settled here, so that attributes are always whole.
+  return apply(kReshape, {&x}, make_attrs(ShapeAttrs{x.value().reshape(shape).shape()}));
+}
+
+Var broadcast_to(const Var& x, const Shape& shape) {
+  return apply(kBroadcast, {&x}, make_attrs(ShapeAttrs{shape}));
+}
+
+Var transpose(const Var& x, const Axes& perm) {
+  const Shape& shape = x.shape();
+  Axes order;
+  for (int i = shape.rank(); perm.empty() && i-- > 0;) order.push_back(i);
+  for (const std::int64_t p : perm) order.push_back(normalize_axis("transpose", p, shape));
+  if (normalize_axes("transpose", order, shape).rank() != order.rank() ||
+      order.rank() != shape.rank()) {
+    throw ShapeError("transpose", "permutation " + perm.str() + " of shape " + shape.str() +
+                                      ": every axis must stand once");
+  }
+  return apply(kTranspose, {&x}, make_attrs(PermAttrs{order}));
+}
+
+Var slice(const Var& x, const std::vector<Slice>& slices) {
+  SliceAttrs s{x.shape(), {}, {}, {}};
+  if (static_cast<int>(slices.size()) > s.whole.rank()) {
+    throw ShapeError("slice", std::to_string(slices.size()) + " slices of shape " + s.whole.str() +
+                                  ": at most one for each axis");
+  }
+  for (int i = 0; i < s.whole.rank(); ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    resolve(k < slices.size() ? slices[k] : Slice{}, s.whole[i], s);
+  }
+  return slice(x, s);
+}
+
+Var slice(const Var& x, std::int64_t axis, const Slice& s) {
+  std::vector<Slice> slices(static_cast<std::size_t>(normalize_axis("slice", axis, x.shape())) + 1);
+  slices.back() = s;
+  return slice(x, slices);
+}
+
+Var concat(const std::vector<Var>& xs, std::int64_t axis) {
+  if (xs.empty()) throw ShapeError("concat", "no operands: there is nothing to join");
+  ConcatAttrs attrs{normalize_axis("concat", axis, xs[0].shape()), {}};
+  std::vector<const Var*> in;
+  std::int64_t at = 0;
+  for (const Var& x : xs) {
+    in.push_back(&x);
+    attrs.begin.push_back(at);
+    if (attrs.axis < x.rank()) at += x.shape()[static_cast<int>(attrs.axis)];
+  }
+  return apply(kConcat, in, make_attrs(std::move(attrs)));
+}
+
+Var stack(const std::vector<Var>& xs, std::int64_t axis) {
+  if (xs.empty()) throw ShapeError("stack", "no operands: there is nothing to join");
+  const Shape& shape = xs[0].shape();
+  const std::int64_t at = axis < 0 ? axis + shape.rank() + 1 : axis;
+  Shape wider(shape.begin(), shape.end());
+  wider.push_back(1);
+  normalize_axis("stack", axis, wider);
+  for (int i = shape.rank(); i > at; --i) wider[i] = shape[i - 1];
+  wider[static_cast<int>(at)] = 1;
+  std::vector<Var> parts;
+  for (const Var& x : xs) {
+    if (x.shape() != shape) {
+      throw ShapeError("stack", "shapes " + shape.str() + " and " + x.shape().str() +
+                                    ": all must be equal");
+    }
+    parts.push_back(reshape(x, wider));
+  }
+  return concat(parts, at);
+}
+
+namespace families {
+Family shaping() { return {&kReshape, &kBroadcast, &kTranspose, &kSlice, &kUnslice, &kConcat}; }
+}  // namespace families
+
+}  // namespace xtape

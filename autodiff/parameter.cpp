@@ -1,0 +1,39 @@
+#include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/parameter.hpp>
+
+namespace xtape {
+
+Parameter::Parameter(Tensor value, std::string name) {
+  if (!is_floating(value.dtype())) {
+    throw DTypeError(name, std::string("a parameter of dtype ") + xtape::name(value.dtype()) +
+                               ": only f32 and f64 have gradients");
+  }
+  data_ = detail::Ref(new detail::ParameterData);
+  data_->name = std::move(name);
+  data_->value = std::move(value);
+}
+
+void Parameter::assign(Tensor value) {
+  if (value.shape() != shape()) {
+    throw ShapeError(name(), "assigning shape " + value.shape().str() + " to a parameter of shape " +
+                                 shape().str() + ": they must be equal");
+  }
+  if (value.dtype() != dtype()) {
+    throw DTypeError(name(), std::string("assigning ") + xtape::name(value.dtype()) +
+                                 " to a parameter of " + xtape::name(dtype()) + ": write .to(" +
+                                 xtape::name(dtype()) + ")");
+  }
+  data_->value = std::move(value);
+  ++data_->version;
+}
+
+void Parameter::to(DType want) {
+  if (!is_floating(want)) {
+    throw DTypeError(name(), std::string("parameters cannot be ") + xtape::name(want));
+  }
+  if (want == dtype()) return;
+  data_->value = data_->value.to(want);
+  ++data_->version;
+}
+
+}  // namespace xtape

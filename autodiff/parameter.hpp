@@ -1,0 +1,61 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <xtape/autodiff/tensor.hpp>
+
+namespace xtape {
+
+namespace detail {
+struct ParameterData : Counted {
+  std::string name;
+  Tensor value;
+  std::uint64_t version = 0;
+  bool frozen = false;
+};
+inline void destroy(ParameterData* p) noexcept { delete p; }
+}  // namespace detail
+
+/// A value that training changes: a name and a floating Tensor, shared by every copy of the handle.
+///
+/// A Parameter joins the tape of whatever operation uses it, and gets a gradient there unless it is
+/// frozen. Using one where no tape is in sight throws TapeError, because its gradient would be lost
+/// in silence.
+class Parameter {
+ public:
+  Parameter() = default;
+  /// @throws DTypeError unless `value` is f32 or f64.
+  explicit Parameter(Tensor value, std::string name = "parameter");
+
+  const std::string& name() const { return data_->name; }
+  void rename(std::string name) { data_->name = std::move(name); }
+  const Tensor& value() const { return data_->value; }
+  const Shape& shape() const { return data_->value.shape(); }
+  DType dtype() const { return data_->value.dtype(); }
+  std::int64_t size() const { return data_->value.size(); }
+
+  /// Replaces the value. A tape that has read the old one refuses to differentiate afterwards.
+  /// @throws ShapeError or DTypeError, naming the parameter, when they differ from the old ones.
+  void assign(Tensor value);
+  /// Converts the value to f32 or f64.
+  void to(DType dtype);
+
+  /// A frozen parameter joins tapes as a constant.
+  void freeze(bool frozen = true) { data_->frozen = frozen; }
+  bool frozen() const { return data_->frozen; }
+  /// How often the value was replaced.
+  std::uint64_t version() const { return data_->version; }
+  bool defined() const { return static_cast<bool>(data_); }
+
+  friend bool operator==(const Parameter& a, const Parameter& b) { return a.data_ == b.data_; }
+  const detail::ParameterData* id() const { return data_.get(); }
+
+ private:
+  detail::Ref<detail::ParameterData> data_;
+};
+
+using Parameters = std::vector<Parameter>;
+
+}  // namespace xtape

@@ -1,0 +1,310 @@
+#include <mutex>
+#include <sstream>
+
+#include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/tape.hpp>
+
+namespace xtape {
+namespace {
+
+// Leaves have no inputs and no kernel: the walk downwards ends there. They are not in the registry.
+constexpr Op kVariable{.name = "variable", .arity = 0};
+constexpr Op kInput{.name = "input", .arity = 0};
+constexpr Op kConstant{.name = "constant", .arity = 0};
+constexpr Op kParameter{.name = "parameter", .arity = 0};
+
+struct ParameterUse {
+  Parameter parameter;
+  std::uint64_t version;
+  std::string str() const { return parameter.name(); }
+  bool operator==(const ParameterUse&) const = default;
+};
+
+// Slots outlive every tape and every handle, so that a handle can always ask whether its tape is
+// still there. They are recycled, never freed.
+struct Slots {
+  std::mutex mutex;
+  std::vector<detail::TapeSlot*> free;
+};
+
+Slots& slots() {
+  static Slots* const s = new Slots;
+  return *s;
+}
+
+detail::TapeSlot* acquire_slot(Tape* tape) {
+  Slots& s = slots();
+  const std::lock_guard lock(s.mutex);
+  detail::TapeSlot* slot;
+  if (s.free.empty()) {
+    s.free.reserve(s.free.capacity() + 1);  // so that giving the slot back cannot throw
+    slot = new detail::TapeSlot;
+  } else {
+    slot = s.free.back();
+    s.free.pop_back();
+  }
+  slot->tape = tape;
+  return slot;
+}
+
+}  // namespace
+
+// The one place where operations meet tapes.
+struct Recorder {
+  static constexpr std::size_t kInline = 4;
+
+  // A short array on the stack; ops with many inputs (concat) get one on the heap.
+  template <class T>
+  struct Small {
+    explicit Small(std::size_t n) : heap(n > kInline ? n : 0), p(n > kInline ? heap.data() : fixed) {}
+    T& operator[](std::size_t i) { return p[i]; }
+    T fixed[kInline]{};
+    std::vector<T> heap;
+    T* p;
+  };
+
+  const Op& op;
+  std::span<const Var* const> in;
+  Tape* tape = nullptr;
+  bool untaped = false;  // some input came from no_grad
+  const Parameter* parameter = nullptr;
+
+  // Finds the tape of the operation and refuses what would lose a gradient.
+  void find_tape() {
+    for (const Var* v : in) {
+      if (!v->defined()) throw ValueError(op.name, "an operand is empty: assign a value to it first");
+      untaped |= v->kind_ == Var::Kind::no_grad;
+      if (v->kind_ == Var::Kind::parameter && !parameter) parameter = &v->parameter_;
+      if (Tape* t = v->tape(); t && t != tape) {
+        if (tape) {
+          throw TapeError(op.name,
+                          "operands are on two tapes: put both on one, or write no_grad(x) to use "
+                          "the value of one without its history");
+        }
+        tape = t;
+      }
+    }
+    if (parameter && !tape && !untaped) {
+      throw TapeError(op.name, "parameter '" + parameter->name() +
+                                   "' meets no tape, so its gradient would be lost: write "
+                                   "tape.input(x) for the data, or no_grad(x) to compute without "
+                                   "gradients");
+    }
+  }
+
+  // The dtype that plain numbers adopt.
+  DType number_dtype() const {
+    DType found = f64;
+    for (const Var* v : in) {
+      if (v->kind_ == Var::Kind::number) continue;
+      found = v->dtype();
+      if (found != boolean) return found;
+    }
+    return found == boolean ? f64 : found;
+  }
+
+  Tensor resolve(const Var& v) const {
+    if (v.kind_ != Var::Kind::number) return v.value();
+    const DType dtype = number_dtype();
+    if (dtype == i64 && v.number_ != static_cast<double>(static_cast<std::int64_t>(v.number_))) {
+      throw DTypeError(op.name, "the number " + std::to_string(v.number_) +
+                                    " meets an i64 tensor, where it would lose its fraction: write "
+                                    "cast(x, f32) or cast(x, f64)");
+    }
+    return Tensor::scalar(v.number_, dtype);
+  }
+
+  Var run(AttrsRef attrs) {
+    find_tape();
+    const std::size_t n = in.size();
+    if (op.arity >= 0 && n != static_cast<std::size_t>(op.arity)) {
+      throw ValueError(op.name, "takes " + std::to_string(op.arity) + " operands, got " +
+                                    std::to_string(n));
+    }
+    Small<Tensor> values(n);
+    Small<const Spec*> specs(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      values[i] = resolve(*in[i]);
+      specs[i] = &values[i].spec();
+    }
+    const Spec spec = op.infer({op, {specs.p, n}, attrs.get()});
+    Tensor out;
+    if (op.aliases) {
+      out = values[0].reshape(spec.shape);
+    } else {
+      out = Tensor::empty(spec.shape, spec.dtype);
+      Small<KernelArgs::Operand> operands(n);
+      for (std::size_t i = 0; i < n; ++i) operands[i] = {values[i].raw(), specs[i]};
+      op.kernel({op, {operands.p, n}, out.raw(), spec, attrs.get()});
+    }
+    if (tape) return record(values.p, std::move(attrs), std::move(out));
+    Var v(std::move(out));
+    if (untaped) v.kind_ = Var::Kind::no_grad;
+    return v;
+  }
+
+  std::uint32_t place(const Var& v) const {
+    if (v.kind_ == Var::Kind::taped) return v.index_;
+    if (v.kind_ == Var::Kind::parameter) return tape->parameter(v.parameter_).index_;
+    return Tape::kNone;
+  }
+
+  Var record(const Tensor* values, AttrsRef attrs, Tensor out) {
+    const std::size_t n = in.size();
+    Small<std::uint32_t> at(n);
+    bool requires_grad = false;
+    std::uint32_t reads = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      at[i] = place(*in[i]);
+      if (at[i] == Tape::kNone || !tape->nodes_[at[i]].requires_grad) continue;
+      const VjpRule& rule = op.rule(static_cast<int>(i));
+      if (!rule.rule || !is_floating(out.dtype())) continue;
+      requires_grad = true;
+      reads |= rule.reads;
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      if (!(reads & reads_in(static_cast<int>(i)))) continue;
+      if (at[i] == Tape::kNone) at[i] = tape->leaf(kConstant, values[i], false).index_;
+      tape->nodes_[at[i]].value = values[i];
+    }
+    const auto first = static_cast<std::uint32_t>(tape->edges_.size());
+    for (std::size_t i = 0; i < n; ++i) tape->edges_.push_back(at[i]);
+    tape->nodes_.push_back({&op, std::move(attrs), reads & kReadsOut ? out : Tensor(), out.spec(),
+                            first, static_cast<std::uint32_t>(n), tape->epoch_, requires_grad,
+                            false});
+    return tape->handle(tape->size() - 1, std::move(out));
+  }
+};
+
+Var apply(const Op& op, std::span<const Var* const> inputs, AttrsRef attrs) {
+  return Recorder{op, inputs}.run(std::move(attrs));
+}
+
+Tape::Tape() : slot_(acquire_slot(this)) {}
+
+Tape::~Tape() {
+  Slots& s = slots();
+  const std::lock_guard lock(s.mutex);
+  slot_->tape = nullptr;
+  ++slot_->generation;
+  s.free.push_back(slot_);
+}
+
+Var Tape::handle(std::uint32_t index, Tensor value) const {
+  Var v(std::move(value));
+  v.kind_ = Var::Kind::taped;
+  v.slot_ = slot_;
+  v.generation_ = slot_->generation;
+  v.index_ = index;
+  v.epoch_ = nodes_[index].epoch;
+  return v;
+}
+
+Var Tape::leaf(const Op& op, const Tensor& value, bool requires_grad, AttrsRef attrs) {
+  nodes_.push_back({&op, std::move(attrs), Tensor(), value.spec(),
+                    static_cast<std::uint32_t>(edges_.size()), 0, epoch_, requires_grad, false});
+  return handle(size() - 1, value);
+}
+
+Var Tape::variable(const Tensor& value, std::string label) {
+  if (!is_floating(value.dtype())) {
+    throw DTypeError("variable", std::string("dtype ") + name(value.dtype()) +
+                                     " has no gradient: use tape.input(x), or x.to(f64)");
+  }
+  Var v = leaf(kVariable, value, true);
+  if (!label.empty()) labels_[v.index_] = std::move(label);
+  return v;
+}
+
+Var Tape::input(const Tensor& value, std::string label) {
+  Var v = leaf(kInput, value, false);
+  if (!label.empty()) labels_[v.index_] = std::move(label);
+  return v;
+}
+
+Var Tape::parameter(const Parameter& p) {
+  if (const auto it = parameters_.find(p.id()); it != parameters_.end()) {
+    const Node& n = nodes_[it->second];
+    if (get_attrs<ParameterUse>(n.attrs.get()).version == p.version() &&
+        n.requires_grad == !p.frozen()) {
+      return handle(it->second, p.value());
+    }
+  }
+  Var v = leaf(kParameter, p.value(), !p.frozen(), make_attrs(ParameterUse{p, p.version()}));
+  parameters_[p.id()] = v.index_;
+  return v;
+}
+
+const Parameter* Tape::parameter_of(const Node& n) {
+  return n.op == &kParameter ? &get_attrs<ParameterUse>(n.attrs.get()).parameter : nullptr;
+}
+
+bool Tape::owns(const Var& v) const { return v.tape() == this; }
+
+void Tape::rewind(std::uint32_t mark) {
+  if (mark > size()) {
+    throw TapeError("rewind", "mark " + std::to_string(mark) + " is beyond the tape's size " +
+                                  std::to_string(size()));
+  }
+  if (mark == size()) return;
+  edges_.resize(nodes_[mark].first_edge);
+  nodes_.erase(nodes_.begin() + mark, nodes_.end());
+  std::erase_if(parameters_, [&](const auto& p) { return p.second >= mark; });
+  labels_.erase(labels_.lower_bound(mark), labels_.end());
+  ++epoch_;
+}
+
+std::string Tape::describe(std::uint32_t index) const {
+  const Node& n = nodes_[index];
+  std::string s = "%" + std::to_string(index) + " " + std::string(n.op->name);
+  if (const auto it = labels_.find(index); it != labels_.end()) s += " '" + it->second + "'";
+  if (n.attrs) s += "{" + n.attrs->str() + "}";
+  return s + " " + name(n.spec.dtype) + n.spec.shape.str();
+}
+
+std::string Tape::str() const {
+  std::ostringstream os;
+  for (std::uint32_t i = 0; i < size(); ++i) {
+    const Node& n = nodes_[i];
+    os << describe(i);
+    for (std::uint32_t e = 0; e < n.edges; ++e) {
+      const std::uint32_t from = edges_[n.first_edge + e];
+      os << (e ? ", " : "  <- ") << (from == kNone ? "constant" : "%" + std::to_string(from));
+    }
+    os << (n.requires_grad ? "" : "  (no gradient)") << '\n';
+  }
+  return os.str();
+}
+
+const Tensor& Var::value() const {
+  if (kind_ == Kind::parameter) return parameter_.value();
+  if (!value_.defined()) {
+    throw ValueError("Var", kind_ == Kind::number
+                                ? "a plain number has no dtype of its own: use item()"
+                                : "an empty handle was used: assign a value to it first");
+  }
+  return value_;
+}
+
+Tape* Var::tape() const {
+  if (kind_ != Kind::taped) return nullptr;
+  if (slot_->generation != generation_) {
+    throw TapeError("Var", "this value outlived its tape: keep the Tape alive while you use it, or "
+                           "write no_grad(x) while it lives");
+  }
+  Tape* t = slot_->tape;
+  if (index_ >= t->size() || t->nodes_[index_].epoch != epoch_) {
+    throw TapeError("Var", "the tape was rewound past this value: record it again");
+  }
+  return t;
+}
+
+Var no_grad(const Var& x) {
+  Var v(x.value());
+  v.kind_ = Var::Kind::no_grad;
+  return v;
+}
+
+std::ostream& operator<<(std::ostream& os, const Var& v) { return os << v.value(); }
+
+}  // namespace xtape

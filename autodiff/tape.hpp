@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <xtape/autodiff/op.hpp>
+
+namespace xtape {
+
+/// What to do about a target that the output does not depend on.
+enum class Unconnected : std::uint8_t {
+  error,  ///< Throw GradientError naming it: usually a gradient was lost by mistake.
+  zero    ///< Its gradient is zeros.
+};
+
+struct GradientOptions {
+  Var cotangent = {};      ///< Weights of a non-scalar output, of its shape: gradient of Σ ct·y.
+  bool keep_tape = false;  ///< Keep the values that the rules read, to differentiate again.
+  Unconnected unconnected = Unconnected::error;
+};
+
+/// A recording of tensor operations, replayed in reverse to get gradients.
+///
+/// The tape is a flat list of nodes, and creation order is topological order: backward is one loop
+/// downwards, nothing recurses. Only the values that some gradient rule declared to read are kept.
+/// There is no global tape and no hidden state: one tape per thread, as many at once as you like,
+/// parameters shared.
+class Tape {
+ public:
+  Tape();
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /// Puts a floating value on the tape whose gradient may be asked for.
+  /// @throws DTypeError for i64 and boolean.
+  Var variable(const Tensor& value, std::string label = {});
+  /// Puts data on the tape: no gradient wanted.
+  Var input(const Tensor& value, std::string label = {});
+  /// Puts a parameter on the tape; operations do this by themselves. The same node each time.
+  Var parameter(const Parameter& p);
+
+  /// The gradient of a scalar `y` (or of Σ cotangent·y), by reverse accumulation (Griewank and
+  /// Walther, "Evaluating Derivatives", 2008, ch. 3). Values are released on the way: the same part
+  /// of the tape can be differentiated once, unless options.keep_tape. To differentiate the
+  /// gradient itself use the free function xtape::gradient.
+  /// @returns a Tensor of x's shape and dtype.
+  /// @throws GradientError when y is not scalar and has no cotangent, when y does not depend on x,
+  /// or when this part of the tape was consumed; TapeError when x is not on this tape, or a
+  /// parameter was modified since it was read. Nothing has changed then.
+  Tensor gradient(const Var& y, const Var& x, const GradientOptions& options = {});
+  /// As above, one gradient per target, in order.
+  std::vector<Tensor> gradient(const Var& y, const std::vector<Var>& xs,
+                               const GradientOptions& options = {});
+  std::vector<Tensor> gradient(const Var& y, const Parameters& ps,
+                               const GradientOptions& options = {});
+
+  /// Number of nodes. Also a mark for rewind().
+  std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
+  /// Forgets every node from `mark` on. Handles to them throw from now on.
+  /// @throws TapeError when mark > size().
+  void rewind(std::uint32_t mark = 0);
+  /// One line per node: index, op, attributes, inputs, shape, dtype, label.
+  std::string str() const;
+
+ private:
+  friend struct Recorder;
+  friend class Gradient;
+  friend class Var;
+  friend class Vjp;
+  friend std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
+                                   const GradientOptions& options);
+
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
+  struct Node {
+    const Op* op;
+    AttrsRef attrs;
+    Tensor value;  // kept only when a rule reads it
+    Spec spec;
+    std::uint32_t first_edge;
+    std::uint32_t edges;
+    std::uint32_t epoch;
+    bool requires_grad;
+    bool consumed;
+  };
+
+  Var leaf(const Op& op, const Tensor& value, bool requires_grad, AttrsRef attrs = {});
+  Var handle(std::uint32_t index, Tensor value) const;
+  bool owns(const Var& v) const;
+  std::uint32_t target_index(const Var& x) const;
+  std::vector<std::uint32_t> target_indices(const Var& y, const std::vector<Var>& xs,
+                                            const GradientOptions& options);
+  std::string describe(std::uint32_t index) const;
+  static const Parameter* parameter_of(const Node& n);
+
+  std::vector<Node> nodes_;
+  std::vector<std::uint32_t> edges_;
+  std::unordered_map<const detail::ParameterData*, std::uint32_t> parameters_;
+  std::map<std::uint32_t, std::string> labels_;
+  detail::TapeSlot* slot_;
+  std::uint32_t epoch_ = 0;
+};
+
+}  // namespace xtape

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <concepts>
+#include <iosfwd>
+#include <type_traits>
+
+#include <xtape/autodiff/parameter.hpp>
+#include <xtape/autodiff/tensor.hpp>
+
+namespace xtape {
+
+class Tape;
+
+namespace detail {
+/// Where a Tape can be found, or found gone: slots are never freed, their generation only grows.
+struct TapeSlot {
+  Tape* tape = nullptr;
+  std::uint32_t generation = 0;
+};
+}  // namespace detail
+
+/// An operand or result of an operation: a value and, where it has one, its place on a Tape.
+///
+/// Four kinds convert to Var by themselves: a Tensor or xtensor expression (a constant), a plain
+/// C++ number (a constant that adopts the dtype of the other operand), a Parameter (which joins the
+/// tape of the operation), and what Tape::variable and Tape::input return. Operations on constants
+/// alone compute and record nothing.
+class Var {
+ public:
+  Var() = default;
+  Var(Tensor value) : value_(std::move(value)) {}
+  template <ArrayExpression X>
+  Var(const X& x) : value_(x) {}
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Var(T number) : kind_(Kind::number), number_(static_cast<double>(number)) {}
+  Var(const Parameter& parameter) : kind_(Kind::parameter), parameter_(parameter) {}
+
+  /// The value; for a Parameter its present one. @throws ValueError for an empty handle.
+  const Tensor& value() const;
+  const Shape& shape() const { return value().shape(); }
+  int rank() const { return value().rank(); }
+  std::int64_t size() const { return value().size(); }
+  DType dtype() const { return value().dtype(); }
+  /// The only element. @throws ShapeError when there are more.
+  double item() const { return kind_ == Kind::number ? number_ : value().item(); }
+
+  /// The tape this is recorded on, or nullptr.
+  /// @throws TapeError when that tape is gone or was rewound past this value.
+  Tape* tape() const;
+  /// The position on the tape, which is also its place in topological order.
+  std::uint32_t index() const { return index_; }
+  bool defined() const { return kind_ != Kind::constant || value_.defined(); }
+
+ private:
+  friend class Tape;
+  friend struct Recorder;
+  friend Var no_grad(const Var& x);
+  enum class Kind : std::uint8_t { constant, number, parameter, taped, no_grad };
+
+  Tensor value_;
+  detail::TapeSlot* slot_ = nullptr;
+  std::uint32_t generation_ = 0;
+  std::uint32_t index_ = 0;
+  std::uint32_t epoch_ = 0;
+  Kind kind_ = Kind::constant;
+  double number_ = 0;
+  Parameter parameter_;
+};
+
+/// The value of `x` without its history. Operations on the result and parameters compute without
+/// recording: `net(no_grad(images))` is inference.
+Var no_grad(const Var& x);
+
+std::ostream& operator<<(std::ostream& os, const Var& v);
+
+}  // namespace xtape

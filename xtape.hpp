@@ -2,3 +2,5 @@
 
 // The whole library. Includes the standard library and xtape's own headers only.
 #include <xtape/autodiff/autodiff.hpp>
+#include <xtape/nn/nn.hpp>
+#include <xtape/optim/optim.hpp>

@@ -204,22 +204,25 @@ const Spec& Vjp::out_spec() const { return tape_.nodes_[node_].spec; }
 const Attrs* Vjp::raw_attrs() const { return tape_.nodes_[node_].attrs.get(); }
 
 std::uint32_t Tape::target_index(const Var& x) const {
+  std::uint32_t index = x.index_;
   if (x.kind_ == Var::Kind::parameter) {
     const auto it = parameters_.find(x.parameter_.id());
-    if (it != parameters_.end()) return it->second;
-    throw GradientError("gradient", "parameter '" + x.parameter_.name() +
-                                        "' was never used on this tape, so the output does not "
-                                        "depend on it");
-  }
-  if (!owns(x)) {
+    if (it == parameters_.end()) {
+      throw GradientError("gradient", "parameter '" + x.parameter_.name() +
+                                          "' was never used on this tape, so the output does not "
+                                          "depend on it");
+    }
+    index = it->second;
+  } else if (!owns(x)) {
     throw TapeError("gradient", "a target is not on this tape: make it by tape.variable(x)");
   }
-  if (!nodes_[x.index_].requires_grad) {
-    throw GradientError("gradient", "target " + describe(x.index_) +
-                                        " was put on the tape without a gradient (input, frozen "
-                                        "parameter): use tape.variable(x)");
+  if (!nodes_[index].requires_grad) {
+    throw GradientError("gradient", "target " + describe(index) +
+                                        " was put on the tape without a gradient (an input, a "
+                                        "frozen parameter, or computed from such): use "
+                                        "tape.variable(x), or unfreeze it");
   }
-  return x.index_;
+  return index;
 }
 
 std::vector<std::uint32_t> Tape::target_indices(const Var& y, const std::vector<Var>& xs,

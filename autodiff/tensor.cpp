@@ -64,10 +64,11 @@ void throw_size(const char* where, std::int64_t have, const Shape& want) {
 
 }  // namespace detail
 
-Tensor::Tensor(std::initializer_list<double> values, DType dtype) {
-  *this = from(std::span<const double>(values.begin(), values.size()),
-               {static_cast<std::int64_t>(values.size())})
-              .to(dtype);
+Tensor::Tensor(std::initializer_list<detail::Number> values, DType dtype) {
+  Tensor t = empty({static_cast<std::int64_t>(values.size())}, f64);
+  std::transform(values.begin(), values.end(), static_cast<double*>(t.raw()),
+                 [](const detail::Number& n) { return n.value; });
+  *this = t.to(dtype);
 }
 
 Tensor::Tensor(std::initializer_list<std::initializer_list<double>> rows, DType dtype) {

@@ -47,6 +47,13 @@ struct TensorData : Counted {
   Ref<TensorData> owner;
 };
 void destroy(TensorData* t) noexcept;
+/// An element of a braced list; a class, so that {{1}, {2}} is a matrix and not a vector.
+struct Number {
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Number(T x) : value(static_cast<double>(x)) {}
+  double value;
+};
 [[noreturn]] void throw_dtype(const char* where, DType have, DType want);
 [[noreturn]] void throw_size(const char* where, std::int64_t have, const Shape& want);
 }  // namespace detail
@@ -63,7 +70,7 @@ class Tensor {
   template <ArrayExpression X>
   Tensor(const X& x);
   /// A vector, f64 unless told otherwise.
-  Tensor(std::initializer_list<double> values, DType dtype = f64);
+  Tensor(std::initializer_list<detail::Number> values, DType dtype = f64);
   /// A matrix, f64 unless told otherwise. @throws ShapeError when rows differ in length.
   Tensor(std::initializer_list<std::initializer_list<double>> rows, DType dtype = f64);
 

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/parameter.hpp>
+#include <xtape/nn/init.hpp>
+
+namespace xtape::nn {
+
+/// A part of a network: named parameters, named children, and a function of one input.
+///
+/// Parameters are handles, so copying a module shares its parameters with the copy (and children
+/// are shared whole); clone() makes an independent network. Everything that looks at a network
+/// (counting, dtype change, summary) walks the one ordered list of parameters and children.
+class Module {
+ public:
+  virtual ~Module() = default;
+
+  /// The output for input `x`. Records where x is recorded; `net(no_grad(x))` computes only.
+  /// @throws ShapeError and DTypeError naming the layer and what it expects.
+  virtual Var forward(const Var& x) const = 0;
+  Var operator()(const Var& x) const { return forward(x); }
+
+  /// "Dense(784 → 128)".
+  virtual std::string describe() const = 0;
+  /// Shape of the output for an input of shape `in`, without computing; ShapeError as forward.
+  virtual Shape output_shape(const Shape& in) const { return in; }
+  /// A network of its own: the same structure and values, no shared parameters.
+  virtual std::shared_ptr<Module> clone() const = 0;
+
+  /// Every parameter, depth first, in the order of registration. A parameter's name is its path.
+  Parameters parameters() const;
+  /// Number of elements of all parameters.
+  std::int64_t parameter_count() const;
+  /// Draws all parameters afresh by their initialisers: parameter k of the walk from rng.split(k),
+  /// so that the values do not depend on what else was drawn.
+  void initialize(const Rng& rng);
+  /// Gives every weight (rank 2 and more) this initialiser, then draws. Biases keep theirs.
+  void initialize(const Initializer& weights, const Rng& rng);
+  /// Converts every parameter to f32 or f64.
+  void to(DType dtype);
+  /// Keeps every parameter from changing: they join tapes as constants.
+  void freeze(bool frozen = true);
+
+  struct Child {
+    std::string name;
+    std::shared_ptr<Module> module;
+  };
+  const std::vector<Child>& children() const { return children_; }
+  /// The parameters of this module alone.
+  const Parameters& own_parameters() const { return own_; }
+  /// Draws those parameters again that still have the default value they were made with, as
+  /// number `position` and on of a larger network. Containers call it.
+  void draw_untouched(std::uint64_t position);
+
+ protected:
+  /// A copy of `o` with parameters and children of its own; for clone().
+  void detach();
+  /// Makes a parameter drawn by `init`, from Rng(0) until initialize() is called.
+  Parameter add_parameter(std::string name, const Shape& shape, Initializer init, Fans fans,
+                          DType dtype);
+  void add_child(std::string name, std::shared_ptr<Module> module);
+
+ private:
+  void prefix(const std::string& path);
+  void draw(const Rng& rng, std::uint64_t& next, bool untouched_only);
+  void override_weights(const Initializer& init);
+
+  struct Recipe {
+    Initializer init;
+    Fans fans;
+    std::uint64_t default_version;  // of the parameter while its value is the default one
+  };
+  Parameters own_;
+  std::vector<Recipe> recipes_;
+  std::vector<Child> children_;
+};
+
+/// clone() for a module type M that is copyable.
+template <class M>
+class Cloneable : public Module {
+ public:
+  std::shared_ptr<Module> clone() const override {
+    auto copy = std::make_shared<M>(static_cast<const M&>(*this));
+    copy->Module::detach();
+    copy->rebind();
+    return copy;
+  }
+  /// Called on a fresh clone, whose parameters are new: M fetches its handles again.
+  virtual void rebind() {}
+};
+
+/// Layers one after the other. Children are named "0", "1", ….
+class Sequential : public Cloneable<Sequential> {
+ public:
+  Sequential() = default;
+  template <class... M>
+    requires(sizeof...(M) > 0 && (std::is_base_of_v<Module, std::remove_cvref_t<M>> && ...))
+  explicit Sequential(M&&... layers) {
+    (add(std::forward<M>(layers)), ...);
+  }
+  /// Appends a layer. A temporary whose parameters nobody set is drawn afresh, by its place, so
+  /// that two `Dense(32, 32)` do not start with equal weights; a named layer is taken as it is and
+  /// shares its parameters.
+  template <class M>
+    requires std::is_base_of_v<Module, std::remove_cvref_t<M>>
+  Sequential& add(M&& layer) {
+    if constexpr (!std::is_lvalue_reference_v<M>) layer.draw_untouched(parameters().size());
+    return add(std::static_pointer_cast<Module>(
+        std::make_shared<std::remove_cvref_t<M>>(std::forward<M>(layer))));
+  }
+  Sequential& add(std::shared_ptr<Module> layer);
+
+  Var forward(const Var& x) const override;
+  std::string describe() const override;
+  Shape output_shape(const Shape& in) const override;
+  std::size_t size() const { return children().size(); }
+  const Module& operator[](std::size_t i) const { return *children().at(i).module; }
+};
+
+/// A table of the layers of `net` with the output shape and parameter count of each, for one input
+/// of shape `input` (without the batch axis).
+std::string summary(const Module& net, const Shape& input);
+
+/// A small network in full: every layer with each neuron's activation, weights, bias and its signal
+/// for the single input `x`. What printing a network of a few neurons should look like.
+std::string print_network(const Module& net, const Tensor& x);
+
+}  // namespace xtape::nn

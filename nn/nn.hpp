@@ -1,0 +1,7 @@
+#pragma once
+
+// Layers, initialisers, losses: all of nn/.
+#include <xtape/nn/layers.hpp>
+#include <xtape/nn/loss.hpp>
+#include <xtape/nn/module.hpp>
+#include <xtape/nn/text.hpp>

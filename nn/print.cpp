@@ -1,0 +1,111 @@
+#include <algorithm>
+#include <iomanip>
+#include <sstream>
+
+#include <xtape/autodiff/error.hpp>
+#include <xtape/nn/layers.hpp>
+
+namespace xtape::nn {
+namespace {
+
+struct Row {
+  std::string name, layer, shape, count;
+};
+
+// Columns are as wide as they look: continuation bytes of UTF-8 take no place.
+std::size_t width(const std::string& s) {
+  return static_cast<std::size_t>(
+      std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string pad(const std::string& s, std::size_t to) {
+  return s + std::string(to - std::min(to, width(s)), ' ');
+}
+
+void collect(const Module& m, const std::string& path, Shape& shape, std::vector<Row>& rows) {
+  if (const auto* seq = dynamic_cast<const Sequential*>(&m)) {
+    for (const auto& c : seq->children()) {
+      collect(*c.module, path.empty() ? c.name : path + "." + c.name, shape, rows);
+    }
+    return;
+  }
+  shape = m.output_shape(shape);
+  rows.push_back({path, m.describe(), shape.str(), std::to_string(m.parameter_count())});
+}
+
+void flatten(const Module& m, std::vector<const Module*>& out) {
+  if (const auto* seq = dynamic_cast<const Sequential*>(&m)) {
+    for (const auto& c : seq->children()) flatten(*c.module, out);
+  } else {
+    out.push_back(&m);
+  }
+}
+
+void print_neurons(std::ostream& os, const Dense& d, const std::vector<std::string>& names,
+                   const Tensor& signal) {
+  const Tensor& w = d.weight().value();
+  for (std::int64_t k = 0; k < d.out_features(); ++k) {
+    os << "  (" << k << ") " << names[static_cast<std::size_t>(k)] << "  signal "
+       << signal.flat(k) << "  weights [";
+    for (std::int64_t i = 0; i < d.in_features(); ++i) os << (i ? ", " : "") << w.at({k, i});
+    os << "]";
+    if (d.bias().defined()) os << "  bias " << d.bias().value().flat(k);
+    os << '\n';
+  }
+}
+
+}  // namespace
+
+std::string summary(const Module& net, const Shape& input) {
+  std::vector<Row> rows{{"name", "layer", "output shape", "parameters"}};
+  Shape shape = input;
+  rows.push_back({"", "input", shape.str(), ""});
+  collect(net, "", shape, rows);
+  std::size_t w[4]{};
+  for (const Row& r : rows) {
+    const std::string* cells[] = {&r.name, &r.layer, &r.shape, &r.count};
+    for (std::size_t i = 0; i < 4; ++i) w[i] = std::max(w[i], width(*cells[i]));
+  }
+  std::ostringstream os;
+  for (const Row& r : rows) {
+    os << pad(r.name, w[0]) << "  " << pad(r.layer, w[1]) << "  " << pad(r.shape, w[2]) << "  "
+       << std::string(w[3] - width(r.count), ' ') << r.count << '\n';
+  }
+  os << "total: " << net.parameter_count() << " parameters\n";
+  return os.str();
+}
+
+std::string print_network(const Module& net, const Tensor& x) {
+  std::vector<const Module*> layers;
+  flatten(net, layers);
+  std::ostringstream os;
+  os << std::setprecision(9);
+  os << "Layer 0 (input)\n";
+  for (std::int64_t i = 0; i < x.size(); ++i) os << "  (" << i << ")  signal " << x.flat(i) << '\n';
+  Var signal = no_grad(x);
+  int number = 0;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    signal = (*layers[i])(signal);
+    const auto* dense = dynamic_cast<const Dense*>(layers[i]);
+    std::vector<std::string> names;
+    if (const auto* neurons = dynamic_cast<const Neurons*>(layers[i])) {
+      dense = &neurons->dense();
+      for (const Activation& a : neurons->activations()) names.push_back(a.name());
+    } else if (dense) {
+      // The activation behind a dense layer is that of its neurons.
+      std::string name = "identity";
+      if (i + 1 < layers.size()) {
+        if (const auto* a = dynamic_cast<const Activation*>(layers[i + 1])) {
+          name = a->name();
+          signal = (*layers[++i])(signal);
+        }
+      }
+      names.assign(static_cast<std::size_t>(dense->out_features()), name);
+    }
+    os << "Layer " << ++number << " (" << layers[i]->describe() << ")\n";
+    if (dense) print_neurons(os, *dense, names, signal.value());
+  }
+  return os.str();
+}
+
+}  // namespace xtape::nn

@@ -1,0 +1,5 @@
+#pragma once
+
+// Optimizers: all of optim/.
+#include <xtape/optim/optimizer.hpp>
+#include <xtape/optim/sgd.hpp>

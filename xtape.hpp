@@ -4,3 +4,5 @@
 #include <xtape/autodiff/autodiff.hpp>
 #include <xtape/nn/nn.hpp>
 #include <xtape/optim/optim.hpp>
+#include <xtape/data/data.hpp>
+#include <xtape/plot/chart.hpp>

@@ -1,0 +1,6 @@
+#pragma once
+
+#include <xtape/data/csv.hpp>
+#include <xtape/data/dataset.hpp>
+#include <xtape/data/idx.hpp>
+#include <xtape/data/sources.hpp>

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <xtape/autodiff/rng.hpp>
+#include <xtape/autodiff/tensor.hpp>
+
+namespace xtape::data {
+
+/// Examples and what they are examples of, row by row.
+struct Dataset {
+  Tensor inputs;             ///< [n, features...], floating.
+  Tensor labels;             ///< [n], i64, in 0…classes − 1.
+  std::int64_t classes = 0;  ///< How many different labels there are.
+  std::string name;
+  std::vector<std::string> class_names;  ///< One per class, or none.
+
+  /// Number of examples, n; 0 without inputs.
+  std::int64_t size() const;
+  /// The same examples with inputs of another dtype; shares labels.
+  Dataset to(DType dtype) const;
+  /// A copy of rows first … first + count − 1. @throws ValueError unless they are all there.
+  Dataset take(std::int64_t first, std::int64_t count) const;
+  /// A copy of `rows`, in that order. @throws ValueError when one is out of range.
+  Dataset take(std::span<const std::int64_t> rows) const;
+  /// [n, classes]: 1 where the column is the row's label, else 0.
+  /// @throws ValueError for a label outside 0…classes − 1. @throws DTypeError unless labels are
+  /// i64.
+  Tensor one_hot(DType dtype = f32) const;
+};
+
+/// Examples to learn from and examples to judge by.
+struct Split {
+  Dataset train, test;
+};
+
+/// Deals the examples out at random: round(n · test_fraction) of them to `test`, the others to
+/// `train`. The same generator state gives the same split.
+/// @throws ValueError unless 0 ≤ test_fraction ≤ 1.
+/// @throws ShapeError when inputs and labels differ in rows.
+Split split(const Dataset& dataset, double test_fraction, Rng& rng);
+
+/// [k, features...]: the k `rows` of `t` [n, features...] in that order, each as often as it
+/// stands. Any dtype.
+/// @throws ShapeError for rank 0. @throws ValueError for a row outside 0…n − 1.
+Tensor take_rows(const Tensor& t, std::span<const std::int64_t> rows);
+
+/// A few examples at once.
+struct Batch {
+  Tensor inputs;  ///< [k, features...]
+  Tensor labels;  ///< [k]
+};
+
+/// The batches of one epoch, for a range-for loop; see batches().
+class Batches {
+ public:
+  /// @throws ShapeError when inputs and labels differ in rows. @throws ValueError when `size` < 0.
+  Batches(const Dataset& dataset, std::int64_t size, Rng* rng);
+
+  /// Gathers one batch after another into tensors that it holds. Their memory is used again for
+  /// the next batch unless someone kept a handle, who then keeps unchanged values.
+  class iterator {
+   public:
+    using value_type = Batch;
+    using difference_type = std::ptrdiff_t;
+
+    explicit iterator(const Batches& owner);
+    Batch& operator*() const { return batch_; }
+    Batch* operator->() const { return &batch_; }
+    iterator& operator++();
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const { return first_ >= owner_->n_; }
+
+   private:
+    void fill();
+
+    const Batches* owner_;
+    std::vector<std::int64_t> order_;  // empty: as they stand
+    std::int64_t first_ = 0;
+    mutable Batch batch_;
+  };
+
+  /// Starts an epoch: with a generator, draws a new order from it. Lives as long as this object.
+  iterator begin() const { return iterator(*this); }
+  std::default_sentinel_t end() const { return {}; }
+  /// How many batches there are: n / batch size, rounded up.
+  std::int64_t size() const;
+
+ private:
+  Tensor inputs_, labels_;
+  std::int64_t n_, batch_;
+  Rng* rng_;
+};
+
+/// Every example once, in random order, `batch_size` at a time; the last batch has what is left.
+/// A batch size of 0, or n and more, gives one batch of everything.
+///
+///     for (auto& [images, labels] : data::batches(train, 64, rng)) { … }
+///
+/// Shares the examples, so `dataset` may go; `rng` must stay. Each begin() draws another order.
+/// @throws ValueError for a negative batch size.
+/// @throws ShapeError when inputs and labels differ in rows.
+Batches batches(const Dataset& dataset, std::int64_t batch_size, Rng& rng);
+/// The same in the order of the dataset.
+Batches batches(const Dataset& dataset, std::int64_t batch_size);
+
+}  // namespace xtape::data

@@ -75,8 +75,8 @@ class Elementwise {
 ///     Var y = mish(x);
 ///
 /// The lambda is evaluated on Jet, truncated Taylor series. It may use + − × ÷, comparisons and
-/// branches, constants, and (without `std::` in front) exp, expm1, log, log1p, sin, cos, tanh, sqrt,
-/// atan, erf, abs, min, max, and pow with a constant exponent.
+/// branches, constants, and (without `std::` in front) exp, expm1, log, log1p, sin, cos, tanh,
+/// sqrt, atan, erf, abs, min, max, and pow with a constant exponent.
 template <class F>
 Elementwise elementwise(std::string name, F f) {
   return Elementwise(std::make_shared<detail::ElementwiseOf<F>>(std::move(name), std::move(f)));

@@ -27,7 +27,10 @@ struct Problem {
 class Checker {
  public:
   Checker(Problem problem, const GradcheckOptions& options, int order)
-      : problem_(std::move(problem)), options_(options), order_(order), rng_(options.seed, 0xc4ec) {}
+      : problem_(std::move(problem)),
+        options_(options),
+        order_(order),
+        rng_(options.seed, 0xc4ec) {}
 
   GradcheckReport run() {
     GradcheckReport report;
@@ -99,8 +102,8 @@ class Checker {
     const double size = std::max({std::abs(right), std::abs(left), 1e-300});
     const bool kink = jump[1] > kJump * size && jump[1] > 0.5 * jump[0];
     const double slack = kJump * size;
-    const bool between = analytic >= std::min(left, right) - slack &&
-                         analytic <= std::max(left, right) + slack;
+    const bool between =
+        analytic >= std::min(left, right) - slack && analytic <= std::max(left, right) + slack;
     return {numeric, h, kink && between, kink};
   }
 
@@ -290,8 +293,9 @@ std::string GradcheckReport::str() const {
   if (!deterministic) os << "FAIL  the function is not deterministic: two evaluations differ\n";
   for (const GradcheckEntry& e : entries) {
     const bool bad = e.failed > 0 || e.direction_failed;
-    os << (bad ? "FAIL  " : "ok    ") << e.name << ' ' << e.shape << (e.order == 2 ? " (order 2)" : "")
-       << ": " << e.checked << " of " << e.shape.size() << " elements";
+    os << (bad ? "FAIL  " : "ok    ") << e.name << ' ' << e.shape
+       << (e.order == 2 ? " (order 2)" : "") << ": " << e.checked << " of " << e.shape.size()
+       << " elements";
     if (e.failed) os << ", " << e.failed << " wrong";
     if (e.kinks) os << ", " << e.kinks << (e.kinks == 1 ? " kink" : " kinks");
     if (e.checked) {
@@ -300,8 +304,8 @@ std::string GradcheckReport::str() const {
          << (e.worst_is_kink ? " (kink)" : "");
     }
     if (e.checked < e.shape.size()) {
-      os << "; all elements in a random direction: analytic " << e.direction_analytic
-         << " numeric " << e.direction_numeric << (e.direction_failed ? " WRONG" : "");
+      os << "; all elements in a random direction: analytic " << e.direction_analytic << " numeric "
+         << e.direction_numeric << (e.direction_failed ? " WRONG" : "");
     }
     os << '\n';
   }

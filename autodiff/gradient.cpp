@@ -12,7 +12,10 @@ class Gradient {
  public:
   Gradient(Tape& tape, const Var& y, std::vector<std::uint32_t> targets,
            const GradientOptions& options, bool record)
-      : tape_(tape), y_(y.index()), targets_(std::move(targets)), options_(options),
+      : tape_(tape),
+        y_(y.index()),
+        targets_(std::move(targets)),
+        options_(options),
         record_(record) {
     seed_ = make_seed(y);
     low_ = y_ + 1;
@@ -43,9 +46,7 @@ class Gradient {
   enum : std::uint8_t { kDepends = 1, kLive = 2, kTarget = 4 };
 
   std::uint8_t& flag(std::uint32_t i) { return flags_[i - low_]; }
-  bool depends(std::uint32_t i) {
-    return i != Tape::kNone && i >= low_ && (flag(i) & kDepends);
-  }
+  bool depends(std::uint32_t i) { return i != Tape::kNone && i >= low_ && (flag(i) & kDepends); }
 
   Var make_seed(const Var& y) const {
     if (!is_floating(y.dtype())) {
@@ -177,8 +178,8 @@ class Gradient {
 Var Vjp::in(int i) const {
   const Tape::Node& n = tape_.nodes_[node_];
   if (!(n.op->rule(arg).reads & reads_in(i))) {
-    throw Error(n.op->name, "internal: the rule of input " + std::to_string(arg) +
-                                " reads input " + std::to_string(i) + " without declaring it");
+    throw Error(n.op->name, "internal: the rule of input " + std::to_string(arg) + " reads input " +
+                                std::to_string(i) + " without declaring it");
   }
   const std::uint32_t from = tape_.edges_[n.first_edge + static_cast<std::uint32_t>(i)];
   const Tensor& value = tape_.nodes_[from].value;
@@ -266,7 +267,8 @@ Tensor Tape::gradient(const Var& y, const Var& x, const GradientOptions& options
   return gradient(y, std::vector<Var>{x}, options)[0];
 }
 
-std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs, const GradientOptions& options) {
+std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
+                          const GradientOptions& options) {
   Tape* tape = y.tape();
   if (!tape) throw TapeError("gradient", "the output is a constant: it is on no tape");
   return Gradient(*tape, y, tape->target_indices(y, xs, options), options, true).run();

@@ -104,26 +104,22 @@ Jet<T, N> operator/(const Jet<T, N>& a, const Jet<T, N>& b) {
 }
 
 // Plain numbers of any arithmetic type on either side.
-#define XTAPE_JET_MIXED(op)                                                        \
-  template <class T, int N, class S>                                               \
-    requires std::is_arithmetic_v<S>                                               \
-  auto operator op(const Jet<T, N>& a, S b) {                                      \
-    return a op Jet<T, N>(static_cast<T>(b));                                      \
-  }                                                                                \
-  template <class T, int N, class S>                                               \
-    requires std::is_arithmetic_v<S>                                               \
-  auto operator op(S a, const Jet<T, N>& b) {                                      \
-    return Jet<T, N>(static_cast<T>(a)) op b;                                      \
-  }
+#define XTAPE_JET_MIXED(op)                                                               \
+  template <class T, int N, class S>                                                      \
+  requires std::is_arithmetic_v<S>                                                        \
+  auto operator op(const Jet<T, N>& a, S b) { return a op Jet<T, N>(static_cast<T>(b)); } \
+  template <class T, int N, class S>                                                      \
+  requires std::is_arithmetic_v<S>                                                        \
+  auto operator op(S a, const Jet<T, N>& b) { return Jet<T, N>(static_cast<T>(a)) op b; }
 XTAPE_JET_MIXED(+)
 XTAPE_JET_MIXED(-)
 XTAPE_JET_MIXED(*)
 XTAPE_JET_MIXED(/)
-#define XTAPE_JET_COMPARE(op)                                                      \
-  template <class T, int N>                                                        \
-  bool operator op(const Jet<T, N>& a, const Jet<T, N>& b) {                       \
-    return a.c[0] op b.c[0];                                                       \
-  }                                                                                \
+#define XTAPE_JET_COMPARE(op)                                \
+  template <class T, int N>                                  \
+  bool operator op(const Jet<T, N>& a, const Jet<T, N>& b) { \
+    return a.c[0] op b.c[0];                                 \
+  }                                                          \
   XTAPE_JET_MIXED(op)
 XTAPE_JET_COMPARE(<)
 XTAPE_JET_COMPARE(<=)
@@ -229,8 +225,7 @@ Jet<T, N> abs(const Jet<T, N>& x) {
 }
 /// xᵖ for a constant exponent: integer ones by repeated products, others as e^(p ln x).
 template <class T, int N, class S>
-  requires std::is_arithmetic_v<S>
-Jet<T, N> pow(const Jet<T, N>& x, S p) {
+requires std::is_arithmetic_v<S> Jet<T, N> pow(const Jet<T, N>& x, S p) {
   const auto q = static_cast<T>(p);
   const T whole = std::trunc(q);
   if (whole == q && std::abs(q) <= 64) {

@@ -24,7 +24,8 @@ struct SizeClass {
 };
 
 SizeClass size_class(std::size_t bytes) {
-  const auto log = static_cast<std::size_t>(std::bit_width(bytes - 1));  // 2^(log-1) < bytes <= 2^log
+  const auto log =
+      static_cast<std::size_t>(std::bit_width(bytes - 1));  // 2^(log-1) < bytes <= 2^log
   const std::size_t half = std::size_t{1} << (log - 1);
   const std::size_t step = half / 4;
   const std::size_t quarter = (bytes - half + step - 1) / step;  // 1..4

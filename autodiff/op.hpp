@@ -55,7 +55,8 @@ struct InferArgs {
   const Attrs* attrs;
 };
 
-/// What a kernel sees: inputs to read, an output of the inferred spec to fill. It allocates nothing.
+/// What a kernel sees: inputs to read, an output of the inferred spec to fill. It allocates
+/// nothing.
 struct KernelArgs {
   struct Operand {
     const void* data;
@@ -140,17 +141,17 @@ struct Sampler {
 /// One operation, defined in one place. Instances are constants, listed in the registry only.
 struct Op {
   std::string_view name;
-  std::string_view math = {};      ///< "y = sin x".
-  std::string_view gradient = {};  ///< "x̄ = ȳ cos x".
-  int arity = 1;              ///< Number of inputs; −1 for any number.
-  Spec (*infer)(const InferArgs&) = nullptr;         ///< The only shape and dtype rule.
-  void (*kernel)(const KernelArgs&) = nullptr;       ///< Fills the output.
-  void (*block)(const BlockArgs&) = nullptr;         ///< For elementwise ops: one contiguous run.
-  VjpRule vjp[3] = {};                               ///< By input; for arity −1 the first serves all.
-  bool broadcasts = false;                           ///< The engine sums gradients back to shape.
-  bool aliases = false;                              ///< The output is input 0 under another shape.
-  double domain[2] = {-2, 2};                        ///< Where samples are drawn.
-  double kinks[2] = {1e300, 1e300};                  ///< Points that samples keep away from.
+  std::string_view math = {};                   ///< "y = sin x".
+  std::string_view gradient = {};               ///< "x̄ = ȳ cos x".
+  int arity = 1;                                ///< Number of inputs; −1 for any number.
+  Spec (*infer)(const InferArgs&) = nullptr;    ///< The only shape and dtype rule.
+  void (*kernel)(const KernelArgs&) = nullptr;  ///< Fills the output.
+  void (*block)(const BlockArgs&) = nullptr;    ///< For elementwise ops: one contiguous run.
+  VjpRule vjp[3] = {};                          ///< By input; for arity −1 the first serves all.
+  bool broadcasts = false;                      ///< The engine sums gradients back to shape.
+  bool aliases = false;                         ///< The output is input 0 under another shape.
+  double domain[2] = {-2, 2};                   ///< Where samples are drawn.
+  double kinks[2] = {1e300, 1e300};             ///< Points that samples keep away from.
   std::vector<Sample> (*samples)(const Sampler&) = nullptr;
 
   bool differentiable(int input) const { return rule(input).rule != nullptr; }

@@ -15,8 +15,9 @@ Parameter::Parameter(Tensor value, std::string name) {
 
 void Parameter::assign(Tensor value) {
   if (value.shape() != shape()) {
-    throw ShapeError(name(), "assigning shape " + value.shape().str() + " to a parameter of shape " +
-                                 shape().str() + ": they must be equal");
+    throw ShapeError(name(), "assigning shape " + value.shape().str() +
+                                 " to a parameter of shape " + shape().str() +
+                                 ": they must be equal");
   }
   if (value.dtype() != dtype()) {
     throw DTypeError(name(), std::string("assigning ") + xtape::name(value.dtype()) +

@@ -10,9 +10,9 @@ constexpr double kKinkMargin = 0.05;
 
 std::vector<const Op*> collect() {
   std::vector<const Op*> all;
-  for (const auto family : {families::arithmetic, families::transcendental, families::comparison,
-                            families::reduction, families::shaping, families::indexing,
-                            families::linalg, families::user}) {
+  for (const auto family :
+       {families::arithmetic, families::transcendental, families::comparison, families::reduction,
+        families::shaping, families::indexing, families::linalg, families::user}) {
     const auto ops = family();
     all.insert(all.end(), ops.begin(), ops.end());
   }
@@ -29,7 +29,8 @@ std::span<const Op* const> registry() {
 
 const Op* find_op(std::string_view name) {
   const auto all = registry();
-  const auto it = std::find_if(all.begin(), all.end(), [&](const Op* op) { return op->name == name; });
+  const auto it =
+      std::find_if(all.begin(), all.end(), [&](const Op* op) { return op->name == name; });
   return it == all.end() ? nullptr : *it;
 }
 

@@ -29,8 +29,8 @@ std::array<std::uint32_t, 4> Rng::philox(std::array<std::uint32_t, 4> c,
 
 std::uint32_t Rng::next() {
   if (const std::uint64_t block = position_ / 4; block != block_) {
-    words_ = philox({low(block), high(block), low(stream_), high(stream_)},
-                    {low(seed_), high(seed_)});
+    words_ =
+        philox({low(block), high(block), low(stream_), high(stream_)}, {low(seed_), high(seed_)});
     block_ = block;
   }
   return words_[position_++ % 4];

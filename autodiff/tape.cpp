@@ -56,7 +56,8 @@ struct Recorder {
   // A short array on the stack; ops with many inputs (concat) get one on the heap.
   template <class T>
   struct Small {
-    explicit Small(std::size_t n) : heap(n > kInline ? n : 0), p(n > kInline ? heap.data() : fixed) {}
+    explicit Small(std::size_t n)
+        : heap(n > kInline ? n : 0), p(n > kInline ? heap.data() : fixed) {}
     T& operator[](std::size_t i) { return p[i]; }
     T fixed[kInline]{};
     std::vector<T> heap;
@@ -72,7 +73,8 @@ struct Recorder {
   // Finds the tape of the operation and refuses what would lose a gradient.
   void find_tape() {
     for (const Var* v : in) {
-      if (!v->defined()) throw ValueError(op.name, "an operand is empty: assign a value to it first");
+      if (!v->defined())
+        throw ValueError(op.name, "an operand is empty: assign a value to it first");
       untaped |= v->kind_ == Var::Kind::no_grad;
       if (v->kind_ == Var::Kind::parameter && !parameter) parameter = &v->parameter_;
       if (Tape* t = v->tape(); t && t != tape) {
@@ -118,8 +120,8 @@ struct Recorder {
     find_tape();
     const std::size_t n = in.size();
     if (op.arity >= 0 && n != static_cast<std::size_t>(op.arity)) {
-      throw ValueError(op.name, "takes " + std::to_string(op.arity) + " operands, got " +
-                                    std::to_string(n));
+      throw ValueError(op.name,
+                       "takes " + std::to_string(op.arity) + " operands, got " + std::to_string(n));
     }
     Small<Tensor> values(n);
     Small<const Spec*> specs(n);
@@ -289,8 +291,9 @@ const Tensor& Var::value() const {
 Tape* Var::tape() const {
   if (kind_ != Kind::taped) return nullptr;
   if (slot_->generation != generation_) {
-    throw TapeError("Var", "this value outlived its tape: keep the Tape alive while you use it, or "
-                           "write no_grad(x) while it lives");
+    throw TapeError("Var",
+                    "this value outlived its tape: keep the Tape alive while you use it, or "
+                    "write no_grad(x) while it lives");
   }
   Tape* t = slot_->tape;
   if (index_ >= t->size() || t->nodes_[index_].epoch != epoch_) {

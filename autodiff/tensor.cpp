@@ -131,8 +131,8 @@ double Tensor::item() const {
 
 double Tensor::flat(std::int64_t i) const {
   if (i < 0 || i >= size()) {
-    throw ValueError("flat", "position " + std::to_string(i) + " of " + std::to_string(size()) +
-                                 " elements");
+    throw ValueError(
+        "flat", "position " + std::to_string(i) + " of " + std::to_string(size()) + " elements");
   }
   return dispatch(dtype(), [&](auto zero) {
     return static_cast<double>(static_cast<const decltype(zero)*>(raw())[i]);
@@ -164,8 +164,8 @@ Tensor Tensor::reshape(const Shape& wanted) const {
   if (open >= 0 && known > 0 && size() % known == 0) s[open] = size() / known;
   if (s.size() != size() || std::any_of(s.begin(), s.end(), [](auto d) { return d < 0; })) {
     throw ShapeError("reshape", "shape " + shape().str() + " to " + wanted.str() +
-                                    ": the number of elements must stay " +
-                                    std::to_string(size()) + " (one extent may be -1)");
+                                    ": the number of elements must stay " + std::to_string(size()) +
+                                    " (one extent may be -1)");
   }
   if (s == shape()) return *this;
   Tensor t;
@@ -182,7 +182,8 @@ Tensor Tensor::to(DType want) const {
     dispatch(want, [&](auto to_zero) {
       const auto* in = static_cast<const decltype(from_zero)*>(raw());
       auto* out = static_cast<decltype(to_zero)*>(t.raw());
-      std::transform(in, in + size(), out, [](auto v) { return static_cast<decltype(to_zero)>(v); });
+      std::transform(in, in + size(), out,
+                     [](auto v) { return static_cast<decltype(to_zero)>(v); });
     });
   });
   return t;

@@ -29,7 +29,8 @@ concept ArrayExpression = requires(const X& x) {
   { *x.begin() } -> std::convertible_to<typename X::value_type>;
   x.shape().begin();
   x.dimension();
-} && std::is_arithmetic_v<typename X::value_type>;
+}
+&&std::is_arithmetic_v<typename X::value_type>;
 
 /// An xtensor container that can be made from a shape: xt::xarray, xt::xtensor.
 template <class X>
@@ -50,8 +51,7 @@ void destroy(TensorData* t) noexcept;
 /// An element of a braced list; a class, so that {{1}, {2}} is a matrix and not a vector.
 struct Number {
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Number(T x) : value(static_cast<double>(x)) {}
+  requires std::is_arithmetic_v<T> Number(T x) : value(static_cast<double>(x)) {}
   double value;
 };
 [[noreturn]] void throw_dtype(const char* where, DType have, DType want);

@@ -32,8 +32,8 @@ class Var {
   template <ArrayExpression X>
   Var(const X& x) : value_(x) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Var(T number) : kind_(Kind::number), number_(static_cast<double>(number)) {}
+  requires std::is_arithmetic_v<T> Var(T number)
+      : kind_(Kind::number), number_(static_cast<double>(number)) {}
   Var(const Parameter& parameter) : kind_(Kind::parameter), parameter_(parameter) {}
 
   /// The value; for a Parameter its present one. @throws ValueError for an empty handle.

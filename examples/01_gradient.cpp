@@ -3,12 +3,12 @@
 // A Tape records what happens to the variables put on it, and replays it in reverse to get
 // derivatives. xtensor containers and lazy expressions go in, xtensor containers come out.
 #include <iostream>
-
-#include <xtape/xtape.hpp>
-#include <xtape/autodiff/xtensor.hpp>
 #include <xtensor/xarray.hpp>
 #include <xtensor/xio.hpp>
 #include <xtensor/xmath.hpp>
+
+#include <xtape/autodiff/xtensor.hpp>
+#include <xtape/xtape.hpp>
 
 #include "check.hpp"
 
@@ -24,7 +24,8 @@ int main() {
   std::cout << "y  = sum(x sin x) = " << y << "\ndy/dx = " << dx << "\n";
   expect("y", y.item(), 3.08342586, 5e-9);
   for (std::size_t i = 0; i < 3; ++i) {
-    expect("dy/dx = sin x + x cos x", dx(i), std::sin(data(i)) + data(i) * std::cos(data(i)), 1e-15);
+    expect("dy/dx = sin x + x cos x", dx(i), std::sin(data(i)) + data(i) * std::cos(data(i)),
+           1e-15);
   }
 
   // A lazy expression is evaluated once, when it becomes a tensor.

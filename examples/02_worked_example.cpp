@@ -19,10 +19,14 @@ namespace {
 using namespace xtape;
 
 nn::Sequential make_network() {
-  nn::Dense hidden(2, 2, {.weight_init = nn::values(Tensor({{.15, .20}, {.25, .30}})),
-                          .bias_init = nn::constant(.35), .dtype = f64});
-  nn::Dense output(2, 2, {.weight_init = nn::values(Tensor({{.40, .45}, {.50, .55}})),
-                          .bias_init = nn::constant(.60), .dtype = f64});
+  nn::Dense hidden(2, 2,
+                   {.weight_init = nn::values(Tensor({{.15, .20}, {.25, .30}})),
+                    .bias_init = nn::constant(.35),
+                    .dtype = f64});
+  nn::Dense output(2, 2,
+                   {.weight_init = nn::values(Tensor({{.40, .45}, {.50, .55}})),
+                    .bias_init = nn::constant(.60),
+                    .dtype = f64});
   for (const nn::Dense* layer : {&hidden, &output}) Parameter(layer->bias()).freeze();
   return nn::Sequential(hidden, nn::Sigmoid(), output, nn::Sigmoid());
 }

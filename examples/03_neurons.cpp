@@ -1,5 +1,5 @@
-// 3. A network neuron by neuron: 2 inputs, a hidden layer of four neurons each with an activation of
-// its own, 1 and then 2 sigmoid outputs. It learns two regions, [0, 0.3]² → 0 and [0.7, 1]² → 1,
+// 3. A network neuron by neuron: 2 inputs, a hidden layer of four neurons each with an activation
+// of its own, 1 and then 2 sigmoid outputs. It learns two regions, [0, 0.3]² → 0 and [0.7, 1]² → 1,
 // from samples that come in random order.
 //
 // Two things that go wrong when this is done by hand, and that the printed network shows:
@@ -79,10 +79,10 @@ int seeds_that_separate(std::int64_t outputs, const nn::Activation& last, double
 void equal_weights() {
   std::printf("\nEqual initial weights: two sigmoid neurons remain one neuron, written twice.\n");
   Rng rng(1);
-  nn::Sequential net(
-      nn::Neurons(2, {nn::Sigmoid(), nn::Sigmoid(), nn::Tanh(), nn::Tanh()},
-                  {.weight_init = nn::constant(1), .dtype = f64}),
-      nn::Dense(4, 1, {.weight_init = nn::constant(1), .dtype = f64}), nn::Sigmoid());
+  nn::Sequential net(nn::Neurons(2, {nn::Sigmoid(), nn::Sigmoid(), nn::Tanh(), nn::Tanh()},
+                                 {.weight_init = nn::constant(1), .dtype = f64}),
+                     nn::Dense(4, 1, {.weight_init = nn::constant(1), .dtype = f64}),
+                     nn::Sigmoid());
   train(net, 1, rng, 500);
   std::printf("%s", nn::print_network(net, Tensor({{0.9, 0.9}})).c_str());
   const Tensor w = net.parameters()[0].value();
@@ -91,7 +91,8 @@ void equal_weights() {
 }
 
 void dead_relu() {
-  std::printf("\nA ReLU output whose sum is negative for every input has gradient 0: it is dead.\n");
+  std::printf(
+      "\nA ReLU output whose sum is negative for every input has gradient 0: it is dead.\n");
   Rng rng(2);
   nn::Sequential net = make(1, nn::uniform(-1, 0), nn::ReLU(), rng);
   const Parameters p = net.parameters();
@@ -113,9 +114,10 @@ int main() {
               nn::print_network(net, Tensor({{0.9, 0.9}})).c_str());
   const int one = seeds_that_separate(1, nn::Sigmoid(), 0.5);
   const int two = seeds_that_separate(2, nn::Sigmoid(), 0.5);
-  std::printf("seeds of 20 that separate the regions: sigmoid, 1 output %d; sigmoid, 2 outputs %d;\n"
-              "ReLU output at learning rate 0.5 %d, at 0.05 %d\n", one, two,
-              seeds_that_separate(1, nn::ReLU(), 0.5), seeds_that_separate(1, nn::ReLU(), 0.05));
+  std::printf(
+      "seeds of 20 that separate the regions: sigmoid, 1 output %d; sigmoid, 2 outputs %d;\n"
+      "ReLU output at learning rate 0.5 %d, at 0.05 %d\n",
+      one, two, seeds_that_separate(1, nn::ReLU(), 0.5), seeds_that_separate(1, nn::ReLU(), 0.05));
   expect("1 output: at least 19 of 20 seeds", one >= 19);
   expect("2 outputs: at least 19 of 20 seeds", two >= 19);
   equal_weights();

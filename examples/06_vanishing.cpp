@@ -40,8 +40,9 @@ int main(int argc, char** argv) {
   const auto sigmoid_norms = gradient_norms(nn::Sigmoid(), nn::xavier_uniform());
   const auto tanh_norms = gradient_norms(nn::Tanh(), nn::xavier_uniform());
   const auto relu_norms = gradient_norms(nn::ReLU(), nn::he_normal());
-  std::printf("norm of the gradient of the weights, layer by layer (0 is next to the input)\n"
-              "layer      sigmoid         tanh         ReLU\n");
+  std::printf(
+      "norm of the gradient of the weights, layer by layer (0 is next to the input)\n"
+      "layer      sigmoid         tanh         ReLU\n");
   plot::Series s{"sigmoid", {}, {}}, t{"tanh", {}, {}}, r{"ReLU, He", {}, {}};
   for (std::size_t i = 0; i < sigmoid_norms.size(); ++i) {
     std::printf("%5zu %12.3e %12.3e %12.3e\n", i, sigmoid_norms[i], tanh_norms[i], relu_norms[i]);
@@ -57,8 +58,12 @@ int main(int argc, char** argv) {
   expect("tanh loses less than one", shrink(tanh_norms) > 0.1);
   expect("ReLU loses less than one", shrink(relu_norms) > 0.1);
   const std::string picture = argc > 1 ? argv[1] : "06_vanishing.svg";
-  plot::save(picture, plot::svg({{"Gradient norm by layer, " + std::to_string(kDepth) + " layers deep",
-                                  "layer", "norm of dL/dW", {s, t, r}, true}}));
+  plot::save(picture,
+             plot::svg({{"Gradient norm by layer, " + std::to_string(kDepth) + " layers deep",
+                         "layer",
+                         "norm of dL/dW",
+                         {s, t, r},
+                         true}}));
   std::printf("picture: %s\n", picture.c_str());
   return failures != 0;
 }

@@ -31,7 +31,7 @@ int main() {
   Tape tape;
   const Var x = tape.variable(Tensor::scalar(0.7));
   Var d = sin(x);
-  const double expected[] = {std::cos(.7),  -std::sin(.7), -std::cos(.7),
+  const double expected[] = {std::cos(.7), -std::sin(.7), -std::cos(.7),
                              std::sin(.7), std::cos(.7),  -std::sin(.7)};
   for (int n = 1; n <= 6; ++n) {
     d = gradient(d, x);

@@ -88,11 +88,14 @@ Initializer values(const Tensor& value) {
 }
 
 Initializer initializer(const std::string& text) {
-  const std::map<std::string, Initializer (*)()> plain = {
-      {"zeros", [] { return constant(0); }},   {"ones", [] { return constant(1); }},
-      {"xavier_uniform", xavier_uniform},      {"xavier_normal", xavier_normal},
-      {"he_uniform", he_uniform},              {"he_normal", he_normal},
-      {"scaled_normal", scaled_normal},        {"normal", [] { return normal(); }}};
+  const std::map<std::string, Initializer (*)()> plain = {{"zeros", [] { return constant(0); }},
+                                                          {"ones", [] { return constant(1); }},
+                                                          {"xavier_uniform", xavier_uniform},
+                                                          {"xavier_normal", xavier_normal},
+                                                          {"he_uniform", he_uniform},
+                                                          {"he_normal", he_normal},
+                                                          {"scaled_normal", scaled_normal},
+                                                          {"normal", [] { return normal(); }}};
   if (const auto it = plain.find(text); it != plain.end()) return it->second();
   const std::size_t colon = text.find(':');
   const std::string name = text.substr(0, colon);
@@ -100,10 +103,11 @@ Initializer initializer(const std::string& text) {
   if (name == "constant" && args.size() == 1) return constant(args[0]);
   if (name == "uniform" && args.size() == 2) return uniform(args[0], args[1]);
   if (name == "normal" && args.size() == 2) return normal(args[0], args[1]);
-  throw ParseError("initializer", "'" + text +
-                                      "' is not one of zeros, ones, xavier_uniform, xavier_normal, "
-                                      "he_uniform, he_normal, scaled_normal, normal, constant:VALUE, "
-                                      "uniform:LOW:HIGH, normal:MEAN:STDDEV");
+  throw ParseError("initializer",
+                   "'" + text +
+                       "' is not one of zeros, ones, xavier_uniform, xavier_normal, "
+                       "he_uniform, he_normal, scaled_normal, normal, constant:VALUE, "
+                       "uniform:LOW:HIGH, normal:MEAN:STDDEV");
 }
 
 }  // namespace xtape::nn

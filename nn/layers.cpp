@@ -92,7 +92,8 @@ Neurons::Neurons(std::int64_t in, std::vector<Activation> activations, const Den
   const Activation soft = activation("softmax");
   for (const Activation& a : activations_) {
     if (a.same_as(soft)) {
-      throw ValueError("Neurons", "softmax looks at all neurons: put nn::Softmax() behind the layer");
+      throw ValueError("Neurons",
+                       "softmax looks at all neurons: put nn::Softmax() behind the layer");
     }
   }
   const auto out = static_cast<std::int64_t>(activations_.size());

@@ -85,7 +85,8 @@ class Identity : public Activation {
 class Elementwise : public Activation {
  public:
   template <class F>
-  Elementwise(std::string name, F f) : Activation(xtape::elementwise(std::move(name), std::move(f))) {}
+  Elementwise(std::string name, F f)
+      : Activation(xtape::elementwise(std::move(name), std::move(f))) {}
   Elementwise(const xtape::Elementwise& f) : Activation(f) {}
 };
 

@@ -21,8 +21,9 @@ Var targets(const char* loss, const Var& y, const Var& target) {
   if (have == want && target.dtype() != i64) {
     throw DTypeError(loss, rule + ": dtypes must agree, write target.to(" + name(y.dtype()) + ")");
   }
-  throw ShapeError(loss, rule + ": shapes must be equal, or the target i64 labels without the last "
-                                "axis");
+  throw ShapeError(loss, rule +
+                             ": shapes must be equal, or the target i64 labels without the last "
+                             "axis");
 }
 
 }  // namespace
@@ -66,8 +67,8 @@ NamedLoss loss(const std::string& name) {
     return {name, [](auto& y, auto& t) { return binary_cross_entropy_with_logits(y, t); }};
   }
   if (name == "cross_entropy") return {name, [](auto& y, auto& t) { return cross_entropy(y, t); }};
-  throw ParseError("loss", "'" + name +
-                               "' is not one of mse, half_squared, bce, bce_logits, cross_entropy");
+  throw ParseError(
+      "loss", "'" + name + "' is not one of mse, half_squared, bce, bce_logits, cross_entropy");
 }
 
 Tensor predicted_classes(const Tensor& y) {
@@ -101,7 +102,8 @@ std::vector<std::vector<std::int64_t>> confusion(const Tensor& y, const Tensor& 
   check_labels("confusion", y, labels);
   const Tensor predicted = predicted_classes(y);
   std::vector<std::vector<std::int64_t>> counts(
-      static_cast<std::size_t>(classes), std::vector<std::int64_t>(static_cast<std::size_t>(classes)));
+      static_cast<std::size_t>(classes),
+      std::vector<std::int64_t>(static_cast<std::size_t>(classes)));
   for (std::int64_t i = 0; i < labels.size(); ++i) {
     const std::int64_t t = labels.data<std::int64_t>()[i], p = predicted.data<std::int64_t>()[i];
     if (t < 0 || t >= classes || p >= classes) {

@@ -17,8 +17,8 @@ enum class Reduction : std::uint8_t { mean, sum, none };
 Var mse_loss(const Var& y, const Var& target, Reduction reduction = Reduction::mean);
 /// ½ (y − t)², summed unless told otherwise: the textbook's error ½ Σ (t − o)².
 Var half_squared_error(const Var& y, const Var& target, Reduction reduction = Reduction::sum);
-/// −t ln p − (1 − t) ln(1 − p) of probabilities p in [0, 1]; logarithms are cut off at −100, so that
-/// a wrong certainty costs 100 and not infinity.
+/// −t ln p − (1 − t) ln(1 − p) of probabilities p in [0, 1]; logarithms are cut off at −100, so
+/// that a wrong certainty costs 100 and not infinity.
 Var binary_cross_entropy(const Var& p, const Var& target, Reduction reduction = Reduction::mean);
 /// The same from logits z, p = sigmoid z: softplus(z) − t z, without overflow or cancellation.
 Var binary_cross_entropy_with_logits(const Var& z, const Var& target,

@@ -100,16 +100,16 @@ class Sequential : public Cloneable<Sequential> {
  public:
   Sequential() = default;
   template <class... M>
-    requires(sizeof...(M) > 0 && (std::is_base_of_v<Module, std::remove_cvref_t<M>> && ...))
-  explicit Sequential(M&&... layers) {
+  requires(sizeof...(M) > 0 && (std::is_base_of_v<Module, std::remove_cvref_t<M>> && ...) &&
+           !(sizeof...(M) == 1 && (std::is_same_v<Sequential, std::remove_cvref_t<M>> &&
+                                   ...))) explicit Sequential(M&&... layers) {
     (add(std::forward<M>(layers)), ...);
   }
   /// Appends a layer. A temporary whose parameters nobody set is drawn afresh, by its place, so
   /// that two `Dense(32, 32)` do not start with equal weights; a named layer is taken as it is and
   /// shares its parameters.
   template <class M>
-    requires std::is_base_of_v<Module, std::remove_cvref_t<M>>
-  Sequential& add(M&& layer) {
+  requires std::is_base_of_v<Module, std::remove_cvref_t<M>> Sequential& add(M&& layer) {
     if constexpr (!std::is_lvalue_reference_v<M>) layer.draw_untouched(parameters().size());
     return add(std::static_pointer_cast<Module>(
         std::make_shared<std::remove_cvref_t<M>>(std::forward<M>(layer))));

@@ -45,8 +45,8 @@ void print_neurons(std::ostream& os, const Dense& d, const std::vector<std::stri
                    const Tensor& signal) {
   const Tensor& w = d.weight().value();
   for (std::int64_t k = 0; k < d.out_features(); ++k) {
-    os << "  (" << k << ") " << names[static_cast<std::size_t>(k)] << "  signal "
-       << signal.flat(k) << "  weights [";
+    os << "  (" << k << ") " << names[static_cast<std::size_t>(k)] << "  signal " << signal.flat(k)
+       << "  weights [";
     for (std::int64_t i = 0; i < d.in_features(); ++i) os << (i ? ", " : "") << w.at({k, i});
     os << "]";
     if (d.bias().defined()) os << "  bias " << d.bias().value().flat(k);

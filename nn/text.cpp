@@ -31,8 +31,8 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const Word& w, const std::string& why) const {
-    const std::string mark = std::string(w.column, ' ') +
-                             std::string(std::max<std::size_t>(w.text.size(), 1), '^');
+    const std::string mark =
+        std::string(w.column, ' ') + std::string(std::max<std::size_t>(w.text.size(), 1), '^');
     throw ParseError("network", why + "\n  " + text_ + "\n  " + mark);
   }
 
@@ -83,8 +83,10 @@ class Parser {
     } catch (const ParseError&) {
       std::string known = "sigmoid, relu, tanh, softplus, softmax, identity";
       for (const auto& [own, a] : options_.activations) known += ", " + own;
-      fail(w, "'" + name + "' is no layer and no activation: layers are dense:N, dense:N:nobias, "
-                           "neurons:A,B,…; activations are " + known);
+      fail(w, "'" + name +
+                  "' is no layer and no activation: layers are dense:N, dense:N:nobias, "
+                  "neurons:A,B,…; activations are " +
+                  known);
     }
   }
 

@@ -24,9 +24,9 @@ struct TextNetwork {
 ///     784 dense:128 sigmoid dense:64 relu dense:10
 ///     2 neurons:sigmoid,relu,tanh,softplus dense:1:nobias sigmoid
 ///
-/// `dense:N` is a fully connected layer of N neurons (`:nobias` without biases), `neurons:A,B,…` one
-/// with an activation for each neuron, and any other word an activation of all neurons (sigmoid,
-/// relu, tanh, softplus, softmax, identity, or one of options.activations).
+/// `dense:N` is a fully connected layer of N neurons (`:nobias` without biases), `neurons:A,B,…`
+/// one with an activation for each neuron, and any other word an activation of all neurons
+/// (sigmoid, relu, tanh, softplus, softmax, identity, or one of options.activations).
 /// @throws ParseError that shows the text with the word marked.
 TextNetwork parse_network(const std::string& text, const TextOptions& options = {});
 

@@ -9,8 +9,8 @@ namespace {
 
 void check_rate(double rate) {
   if (!(rate >= 0) || !std::isfinite(rate)) {
-    throw ValueError("optimizer", "learning rate " + std::to_string(rate) +
-                                      ": must be finite and not negative");
+    throw ValueError("optimizer",
+                     "learning rate " + std::to_string(rate) + ": must be finite and not negative");
   }
 }
 
@@ -32,8 +32,9 @@ void check_gradient(const Parameter& p, const Tensor& g) {
                                    name(p.dtype()));
   }
   if (!all_finite(g)) {
-    throw ValueError(p.name(), "its gradient has NaN or infinite elements: lower the learning rate, "
-                               "or look for the op that made them");
+    throw ValueError(p.name(),
+                     "its gradient has NaN or infinite elements: lower the learning rate, "
+                     "or look for the op that made them");
   }
 }
 
@@ -58,11 +59,11 @@ void Optimizer::set_learning_rate(double learning_rate) {
 void Optimizer::step(const std::vector<Tensor>& gradients) {
   if (gradients.size() != parameters_.size()) {
     const bool few = gradients.size() < parameters_.size();
-    throw ValueError("optimizer", std::to_string(gradients.size()) + " gradients for " +
-                                      std::to_string(parameters_.size()) + " parameters" +
-                                      (few ? ": '" + parameters_[gradients.size()].name() +
-                                                 "' has no gradient"
-                                           : ""));
+    throw ValueError(
+        "optimizer",
+        std::to_string(gradients.size()) + " gradients for " + std::to_string(parameters_.size()) +
+            " parameters" +
+            (few ? ": '" + parameters_[gradients.size()].name() + "' has no gradient" : ""));
   }
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     if (!parameters_[i].frozen()) check_gradient(parameters_[i], gradients[i]);

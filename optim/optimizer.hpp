@@ -11,7 +11,8 @@ namespace xtape::optim {
 /// in ordinary operations.
 class Optimizer {
  public:
-  /// @throws ValueError when a parameter stands twice, or `learning_rate` is negative or not finite.
+  /// @throws ValueError when a parameter stands twice, or `learning_rate` is negative or not
+  /// finite.
   Optimizer(Parameters parameters, double learning_rate);
   virtual ~Optimizer() = default;
 

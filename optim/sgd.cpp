@@ -13,7 +13,8 @@ void require(bool holds, const char* what, double value, const char* rule) {
 }  // namespace
 
 SGD::SGD(Parameters parameters, const SGDOptions& o)
-    : Optimizer(std::move(parameters), o.learning_rate), options_(o),
+    : Optimizer(std::move(parameters), o.learning_rate),
+      options_(o),
       velocity_(this->parameters().size()) {
   require(o.momentum >= 0 && o.momentum < 1, "momentum", o.momentum, "in [0, 1)");
   require(o.dampening >= 0 && o.dampening <= 1, "dampening", o.dampening, "in [0, 1]");

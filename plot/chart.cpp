@@ -1,11 +1,10 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <unistd.h>
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/plot/chart.hpp>
@@ -22,10 +21,14 @@ constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
 std::string escape(const std::string& s) {
   std::string out;
   for (const char c : s) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else out += c;
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else
+      out += c;
   }
   return out;
 }
@@ -49,7 +52,7 @@ struct Axis {
 };
 
 // Steps of 1, 2 or 5 times a power of ten; on a logarithmic axis powers of ten.
-Axis make_axis(const std::vector<Series>& series, std::vector<double> Series::* values, bool log) {
+Axis make_axis(const std::vector<Series>& series, std::vector<double> Series::*values, bool log) {
   Axis a;
   a.log = log;
   double low = INFINITY, high = -INFINITY;
@@ -78,7 +81,10 @@ Axis make_axis(const std::vector<Series>& series, std::vector<double> Series::* 
 class PanelWriter {
  public:
   PanelWriter(std::ostream& os, const Panel& p, double offset)
-      : os_(os), p_(p), offset_(offset), x_(make_axis(p.series, &Series::x, false)),
+      : os_(os),
+        p_(p),
+        offset_(offset),
+        x_(make_axis(p.series, &Series::x, false)),
         y_(make_axis(p.series, &Series::y, p.log_y)) {}
 
   void write() {
@@ -153,8 +159,8 @@ class PanelWriter {
     const bool top = lines == 0 || end / lines < 0.5;
     double y = top ? kTop + 8 : kHeight - kBottom - 16 * rows - 2;
     const double x = offset_ + kWidth - kRight - 150;
-    os_ << "<rect x=\"" << x - 8 << "\" y=\"" << y - 6 << "\" width=\"156\" height=\"" << 16 * rows + 6
-        << "\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n";
+    os_ << "<rect x=\"" << x - 8 << "\" y=\"" << y - 6 << "\" width=\"156\" height=\""
+        << 16 * rows + 6 << "\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n";
     for (std::size_t i = 0; i < p_.series.size(); ++i, y += 16) {
       os_ << "<path d=\"M" << x << ' ' << y + 5 << "h18\" stroke=\""
           << kColors[i % std::size(kColors)] << "\" stroke-width=\"3\"/>\n";

@@ -42,8 +42,8 @@ constexpr Op forgetful() {
   return op;
 }
 constexpr Op kForgetful = forgetful();
-constexpr Op kUndeclared = rules::unary<Cube>(
-    "cube", {"y = x³", ""}, {[](const Vjp& v) { return v.ct * v.in(0); }, 0});
+constexpr Op kUndeclared =
+    rules::unary<Cube>("cube", {"y = x³", ""}, {[](const Vjp& v) { return v.ct * v.in(0); }, 0});
 
 GradcheckReport check(const Op& op, int order = 1) {
   return gradcheck([&op](const Var& x) { return apply(op, {&x}); }, {Tensor({0.3, -1.2, 2.0})},

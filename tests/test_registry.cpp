@@ -28,8 +28,8 @@ std::vector<Tensor> value_and_gradients(const Sample& s, DType dtype) {
   if (!is_floating(y.dtype())) return out;
   Rng rng(5);
   const Tensor weights = rng.uniform(y.shape(), 0.5, 1.5, f64);
-  const auto grads = tape.gradient(
-      y, in, {.cotangent = weights.to(y.dtype()), .unconnected = Unconnected::zero});
+  const auto grads =
+      tape.gradient(y, in, {.cotangent = weights.to(y.dtype()), .unconnected = Unconnected::zero});
   for (const Tensor& g : grads) out.push_back(g.to(f64));
   return out;
 }

@@ -1,7 +1,6 @@
-#include <pthread.h>
-
 #include <functional>
 #include <memory>
+#include <pthread.h>
 #include <thread>
 
 #include "support.hpp"

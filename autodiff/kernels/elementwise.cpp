@@ -14,7 +14,7 @@ void elementwise(const KernelArgs& args) {
   if (n == 0) return;
   std::array<const void*, kMaxInputs> data{};
   std::array<std::int64_t, kMaxInputs> step{};
-  BlockArgs block{args.out, data.data(), step.data(), n, args.in[inputs - 1].spec->dtype,
+  BlockArgs block{args.out,  data.data(), step.data(), n, args.in[inputs - 1].spec->dtype,
                   args.attrs};
   bool flat = true;
   for (std::size_t k = 0; k < inputs; ++k) {

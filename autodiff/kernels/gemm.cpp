@@ -2,10 +2,8 @@
 #include <complex>
 #include <limits>
 #include <string>
-
-#include <xtensor-blas/xblas_config.hpp>
-
 #include <xflens/cxxblas/cxxblas.cxx>
+#include <xtensor-blas/xblas_config.hpp>
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/kernels/gemm.hpp>

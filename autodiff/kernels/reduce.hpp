@@ -131,7 +131,8 @@ void reduce(const T* x, const Shape& shape, const Axes& axes, Finish&& finish) {
         }
       });
       flush();
-      for (std::int64_t k = 0; k < width; ++k) finish(position++, total[static_cast<std::size_t>(k)]);
+      for (std::int64_t k = 0; k < width; ++k)
+        finish(position++, total[static_cast<std::size_t>(k)]);
     }
   });
 }

@@ -92,18 +92,19 @@ struct Chain {
 
 constexpr Op kAdd = numeric_binary_op<Add>("add", {"y = a + b", "ā = ȳ, b̄ = ȳ"}, {pass}, {pass});
 
-constexpr Op kSubtract = numeric_binary_op<Subtract>(
-    "subtract", {"y = a − b", "ā = ȳ, b̄ = −ȳ"}, {pass}, {[](const Vjp& v) { return -v.ct; }});
+constexpr Op kSubtract = numeric_binary_op<Subtract>("subtract", {"y = a − b", "ā = ȳ, b̄ = −ȳ"},
+                                                     {pass}, {[](const Vjp& v) { return -v.ct; }});
 
-constexpr Op kMultiply = numeric_binary_op<Multiply>(
-    "multiply", {"y = a b", "ā = ȳ b, b̄ = ȳ a"},
-    {[](const Vjp& v) { return chain(v.ct, v.in(1)); }, kIn1},
-    {[](const Vjp& v) { return chain(v.ct, v.in(0)); }, kIn0});
+constexpr Op kMultiply =
+    numeric_binary_op<Multiply>("multiply", {"y = a b", "ā = ȳ b, b̄ = ȳ a"},
+                                {[](const Vjp& v) { return chain(v.ct, v.in(1)); }, kIn1},
+                                {[](const Vjp& v) { return chain(v.ct, v.in(0)); }, kIn0});
 
 constexpr Op kDivide = avoiding(
-    binary<Divide>("divide", {"y = a / b", "ā = ȳ / b, b̄ = −ȳ y / b"},
-                   {[](const Vjp& v) { return chain(v.ct, 1 / v.in(1)); }, kIn1},
-                   {[](const Vjp& v) { return chain(v.ct, -(v.out() / v.in(1))); }, kIn1 | kReadsOut}),
+    binary<Divide>(
+        "divide", {"y = a / b", "ā = ȳ / b, b̄ = −ȳ y / b"},
+        {[](const Vjp& v) { return chain(v.ct, 1 / v.in(1)); }, kIn1},
+        {[](const Vjp& v) { return chain(v.ct, -(v.out() / v.in(1))); }, kIn1 | kReadsOut}),
     0);
 
 // ct·d, 0 where ct is 0: see gradient.hpp. Linear in both operands but for that.
@@ -114,19 +115,19 @@ constexpr Op kChain = binary<Chain>("chain", {"y = c d, 0 where c = 0", "c̄ = �
 constexpr Op kNegative = numeric_unary_op<Negative>("negative", {"y = −x", "x̄ = −ȳ"},
                                                     {[](const Vjp& v) { return -v.ct; }});
 
-constexpr Op kSquare = numeric_unary_op<Square>(
-    "square", {"y = x²", "x̄ = 2 ȳ x"},
-    {[](const Vjp& v) { return chain(v.ct, 2 * v.in(0)); }, kIn0});
+constexpr Op kSquare =
+    numeric_unary_op<Square>("square", {"y = x²", "x̄ = 2 ȳ x"},
+                             {[](const Vjp& v) { return chain(v.ct, 2 * v.in(0)); }, kIn0});
 
-constexpr Op kSqrt = on(unary<Sqrt>("sqrt", {"y = √x", "x̄ = ȳ / (2 y)"},
-                                    {[](const Vjp& v) { return chain(v.ct, 0.5 / v.out()); },
-                                     kReadsOut}),
-                        0.1, 4);
+constexpr Op kSqrt =
+    on(unary<Sqrt>("sqrt", {"y = √x", "x̄ = ȳ / (2 y)"},
+                   {[](const Vjp& v) { return chain(v.ct, 0.5 / v.out()); }, kReadsOut}),
+       0.1, 4);
 
-constexpr Op kAbs = avoiding(
-    numeric_unary_op<Abs>("abs", {"y = |x|", "x̄ = ȳ sign x, 0 at x = 0"},
-                          {[](const Vjp& v) { return chain(v.ct, sign(v.in(0))); }, kIn0}),
-    0);
+constexpr Op kAbs =
+    avoiding(numeric_unary_op<Abs>("abs", {"y = |x|", "x̄ = ȳ sign x, 0 at x = 0"},
+                                   {[](const Vjp& v) { return chain(v.ct, sign(v.in(0))); }, kIn0}),
+             0);
 
 constexpr Op kSign = avoiding(
     numeric_unary_op<Sign>("sign", {"y = 1, 0 or −1 as x > 0, = 0, < 0", "x̄ = 0"}, {flat}), 0);
@@ -144,10 +145,10 @@ Var pow_exponent(const Vjp& v) {
   return chain(v.ct, where(equal(x, 0), where(p >= 0, 0, slope), slope));
 }
 
-constexpr Op kPow = on(binary<Pow>("pow", {"y = xᵖ", "x̄ = ȳ p xᵖ⁻¹, p̄ = ȳ y ln x"},
-                                   {pow_base, kIn0 | kIn1},
-                                   {pow_exponent, kIn0 | kIn1 | kReadsOut}),
-                       0.2, 2);
+constexpr Op kPow =
+    on(binary<Pow>("pow", {"y = xᵖ", "x̄ = ȳ p xᵖ⁻¹, p̄ = ȳ y ln x"}, {pow_base, kIn0 | kIn1},
+                   {pow_exponent, kIn0 | kIn1 | kReadsOut}),
+       0.2, 2);
 
 // The whole cotangent to the winner, half to each at a tie.
 Var winner_share(const Vjp& v, const Var& wins, const Var& ties) {
@@ -180,7 +181,9 @@ void clamp_block(const BlockArgs& a) {
     const auto low = static_cast<T>(attrs.low), high = static_cast<T>(attrs.high);
     kernels::unary_block<decltype([](T x) { return x; }), T>({}, a);
     auto* out = static_cast<T*>(a.out);
-    kernels::run([low, high](T x) { return x < low ? low : x > high ? high : x; }, out, a.n,
+    kernels::run([low, high](T x) { return x < low    ? low
+                                           : x > high ? high
+                                                      : x; }, out, a.n,
                  kernels::Run<T>{out});
   });
 }

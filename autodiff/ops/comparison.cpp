@@ -152,14 +152,11 @@ Var equal(const Var& a, const Var& b) { return apply(kEqual, {&a, &b}); }
 Var not_equal(const Var& a, const Var& b) { return apply(kNotEqual, {&a, &b}); }
 Var where(const Var& mask, const Var& a, const Var& b) { return apply(kWhere, {&mask, &a, &b}); }
 
-Var cast(const Var& x, DType dtype) {
-  return apply(kCast, {&x}, make_attrs(CastAttrs{dtype}));
-}
+Var cast(const Var& x, DType dtype) { return apply(kCast, {&x}, make_attrs(CastAttrs{dtype})); }
 
 namespace families {
 Family comparison() {
-  return {&kLess,  &kLessEqual, &kGreater, &kGreaterEqual,
-          &kEqual, &kNotEqual,  &kWhere,   &kCast};
+  return {&kLess, &kLessEqual, &kGreater, &kGreaterEqual, &kEqual, &kNotEqual, &kWhere, &kCast};
 }
 }  // namespace families
 

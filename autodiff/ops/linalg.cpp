@@ -53,10 +53,12 @@ void matmul_kernel(const KernelArgs& args) {
     auto* out = static_cast<T*>(args.out);
     loop.each([&](const auto& offset) {
       for (std::int64_t i = 0; i < loop.inner(); ++i, out += g.m * g.n) {
-        kernels::gemm(
-            g, static_cast<const T*>(args.in[0].data) + (offset[0] + i * loop.inner_stride(0)) * g.m * g.k,
-            static_cast<const T*>(args.in[1].data) + (offset[1] + i * loop.inner_stride(1)) * g.k * g.n,
-            out);
+        kernels::gemm(g,
+                      static_cast<const T*>(args.in[0].data) +
+                          (offset[0] + i * loop.inner_stride(0)) * g.m * g.k,
+                      static_cast<const T*>(args.in[1].data) +
+                          (offset[1] + i * loop.inner_stride(1)) * g.k * g.n,
+                      out);
       }
     });
   });

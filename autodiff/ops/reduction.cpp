@@ -139,8 +139,8 @@ Var logsumexp_vjp(const Vjp& v) {
   return chain(unreduced(v.ct, v), exp(v.in(0) - shift));
 }
 
-std::vector<Sample> reduction_samples(const Sampler& s,
-                                      Var (*f)(const Var&, const Axes&, bool), bool empty) {
+std::vector<Sample> reduction_samples(const Sampler& s, Var (*f)(const Var&, const Axes&, bool),
+                                      bool empty) {
   std::vector<Sample> out;
   const auto add = [&](const Shape& shape, const Axes& axes, bool keepdims) {
     out.push_back({shape.str() + " over " + axes.str() + (keepdims ? " keepdims" : ""),
@@ -342,7 +342,8 @@ constexpr Op kArgmax{.name = "argmax",
                      .samples = argmax_samples};
 
 Var over(const Op& op, const Var& x, const Axes& axes, bool keepdims) {
-  return apply(op, {&x}, make_attrs(ReduceAttrs{normalize_axes(op.name, axes, x.shape()), keepdims}));
+  return apply(op, {&x},
+               make_attrs(ReduceAttrs{normalize_axes(op.name, axes, x.shape()), keepdims}));
 }
 
 Var along(const Op& op, const Var& x, std::int64_t axis, bool keepdims = true) {
@@ -391,9 +392,7 @@ Var sum_to(const Var& x, const Shape& shape) {
 }
 
 namespace families {
-Family reduction() {
-  return {&kSum, &kMax, &kMin, &kLogSumExp, &kSoftmax, &kLogSoftmax, &kArgmax};
-}
+Family reduction() { return {&kSum, &kMax, &kMin, &kLogSumExp, &kSoftmax, &kLogSoftmax, &kArgmax}; }
 }  // namespace families
 
 }  // namespace xtape

@@ -69,9 +69,9 @@ void copy_kernel(const KernelArgs& a) { std::memcpy(a.out, a.in[0].data, a.spec.
 std::vector<Sample> reshape_samples(const Sampler& s) {
   std::vector<Sample> out;
   const auto add = [&](const Shape& from, const Shape& to) {
-    out.push_back({from.str() + " to " + to.str(),
-                   {s.draw(from)},
-                   [to](std::span<const Var> in) { return reshape(in[0], to); }});
+    out.push_back({from.str() + " to " + to.str(), {s.draw(from)}, [to](std::span<const Var> in) {
+                     return reshape(in[0], to);
+                   }});
   };
   add({}, {1, 1});
   add({6}, {2, 3});
@@ -98,7 +98,8 @@ Spec broadcast_infer(const InferArgs& a) {
   const Shape& want = get_attrs<ShapeAttrs>(a.attrs).shape;
   const Shape& have = a.in[0]->shape;
   if (have.rank() > want.rank() || broadcast("broadcast_to", have, want) != want) {
-    throw ShapeError("broadcast_to", "shape " + have.str() + " does not broadcast to " + want.str());
+    throw ShapeError("broadcast_to",
+                     "shape " + have.str() + " does not broadcast to " + want.str());
   }
   return {want, a.in[0]->dtype};
 }
@@ -112,9 +113,9 @@ void broadcast_kernel(const KernelArgs& a) {
 std::vector<Sample> broadcast_samples(const Sampler& s) {
   std::vector<Sample> out;
   const auto add = [&](const Shape& from, const Shape& to) {
-    out.push_back({from.str() + " to " + to.str(),
-                   {s.draw(from)},
-                   [to](std::span<const Var> in) { return broadcast_to(in[0], to); }});
+    out.push_back({from.str() + " to " + to.str(), {s.draw(from)}, [to](std::span<const Var> in) {
+                     return broadcast_to(in[0], to);
+                   }});
   };
   add({}, {2, 3});
   add({3}, {2, 3});
@@ -249,15 +250,13 @@ std::vector<Sample> unslice_samples(const Sampler& s) {
   std::vector<Sample> out;
   for (const SliceCase& c : slice_cases()) {
     const Shape small = xtape::slice(Tensor::zeros(c.shape), c.slices).shape();
-    out.push_back({small.str() + " in " + c.shape.str(),
-                   {s.draw(small)},
-                   [c](std::span<const Var> in) {
-                     Tape* tape = in[0].tape();
-                     Tape own;
-                     const Var whole =
-                         (tape ? tape : &own)->variable(Tensor::zeros(c.shape, in[0].dtype()));
-                     return gradient(xtape::slice(whole, c.slices), whole, {.cotangent = in[0]});
-                   }});
+    out.push_back(
+        {small.str() + " in " + c.shape.str(), {s.draw(small)}, [c](std::span<const Var> in) {
+           Tape* tape = in[0].tape();
+           Tape own;
+           const Var whole = (tape ? tape : &own)->variable(Tensor::zeros(c.shape, in[0].dtype()));
+           return gradient(xtape::slice(whole, c.slices), whole, {.cotangent = in[0]});
+         }});
   }
   return out;
 }
@@ -445,8 +444,8 @@ Var stack(const std::vector<Var>& xs, std::int64_t axis) {
   std::vector<Var> parts;
   for (const Var& x : xs) {
     if (x.shape() != shape) {
-      throw ShapeError("stack", "shapes " + shape.str() + " and " + x.shape().str() +
-                                    ": all must be equal");
+      throw ShapeError("stack",
+                       "shapes " + shape.str() + " and " + x.shape().str() + ": all must be equal");
     }
     parts.push_back(reshape(x, wider));
   }

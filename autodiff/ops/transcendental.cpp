@@ -98,13 +98,12 @@ constexpr Op kTanh =
     unary<Tanh>("tanh", {"y = tanh x", "x̄ = ȳ (1 − y²)"},
                 {[](const Vjp& v) { return chain(v.ct, 1 - square(v.out())); }, kReadsOut});
 
-constexpr Op kSigmoid =
-    unary<Sigmoid>("sigmoid", {"y = 1 / (1 + e⁻ˣ)", "x̄ = ȳ y (1 − y)"},
-                   {[](const Vjp& v) {
-                      const Var y = v.out();
-                      return chain(v.ct, y * (1 - y));
-                    },
-                    kReadsOut});
+constexpr Op kSigmoid = unary<Sigmoid>("sigmoid", {"y = 1 / (1 + e⁻ˣ)", "x̄ = ȳ y (1 − y)"},
+                                       {[](const Vjp& v) {
+                                          const Var y = v.out();
+                                          return chain(v.ct, y * (1 - y));
+                                        },
+                                        kReadsOut});
 
 constexpr Op kRelu =
     avoiding(unary<Relu>("relu", {"y = max(x, 0)", "x̄ = ȳ where x > 0, else 0"},
@@ -130,8 +129,7 @@ Var softplus(const Var& x) { return apply(kSoftplus, {&x}); }
 
 namespace families {
 Family transcendental() {
-  return {&kExp,  &kExpm1, &kLog,     &kLog1p, &kSin,
-          &kCos,  &kTanh,  &kSigmoid, &kRelu,  &kSoftplus};
+  return {&kExp, &kExpm1, &kLog, &kLog1p, &kSin, &kCos, &kTanh, &kSigmoid, &kRelu, &kSoftplus};
 }
 }  // namespace families
 

@@ -1,0 +1,45 @@
+// The xtape command: trains networks and checks gradients. Exit codes: 0 done, 1 a check failed or
+// training broke down, 2 wrong use or unusable data.
+#include <cstdio>
+#include <fmt/format.h>
+
+#include <xtape/autodiff/error.hpp>
+
+#include "train.hpp"
+
+int main(int argc, char** argv) {
+  using namespace xtape;
+  CLI::App app{"xtape: networks trained by reverse-mode differentiation, gradients checked"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", XTAPE_VERSION);
+  tools::TrainOptions train;
+  tools::GradcheckCommand check;
+  CLI::App* train_app = app.add_subcommand("train", "train a network and show what it learned");
+  CLI::App* check_app =
+      app.add_subcommand("gradcheck", "check a network's gradients against finite differences");
+  train.add_to(*train_app);
+  check.add_to(*check_app);
+  const auto fail = [](const std::exception& e, int code) {
+    fmt::print(stderr, "xtape: {}\n", e.what());
+    return code;
+  };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    fmt::print(stderr, "xtape: {} (xtape {}--help lists the options)\n", e.what(),
+               train_app->parsed()   ? "train "
+               : check_app->parsed() ? "gradcheck "
+                                     : "");
+    return 2;
+  }
+  try {
+    return train_app->parsed() ? tools::train(train) : tools::gradcheck(check);
+  } catch (const DataError& e) {
+    return fail(e, 2);
+  } catch (const ParseError& e) {
+    return fail(e, 2);
+  } catch (const std::exception& e) {
+    return fail(e, 1);
+  }
+}

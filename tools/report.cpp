@@ -1,0 +1,71 @@
+#include "report.hpp"
+
+#include <cstdio>
+#include <fmt/format.h>
+#include <numeric>
+#include <unistd.h>
+
+namespace xtape::tools {
+
+std::string confusion_table(const std::vector<std::vector<std::int64_t>>& counts,
+                            const std::vector<std::string>& names) {
+  std::string out = fmt::format("{:<14} {:>7} {:>7} {:>9}  {}\n", "class", "images", "right",
+                                "accuracy", "most often taken for");
+  const auto label = [&](std::size_t k) { return k < names.size() ? names[k] : std::to_string(k); };
+  for (std::size_t k = 0; k < counts.size(); ++k) {
+    const auto& row = counts[k];
+    const std::int64_t n = std::accumulate(row.begin(), row.end(), std::int64_t{0});
+    std::size_t other = k == 0 ? 1 : 0;
+    for (std::size_t j = 0; j < row.size(); ++j) {
+      if (j != k && row[j] > row[other]) other = j;
+    }
+    const double share = n ? static_cast<double>(row[k]) / static_cast<double>(n) : 0;
+    out += fmt::format("{:<14} {:>7} {:>7} {:>8.1f}%", label(k), n, row[k], 100 * share);
+    if (other < row.size() && row[other] > 0) {
+      out += fmt::format("  {} ({})", label(other), row[other]);
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::string curves(const std::vector<std::vector<Epoch>>& restarts) {
+  plot::Panel loss{"Training loss", "epoch", "loss", {}};
+  plot::Panel accuracy{"Test accuracy", "epoch", "accuracy", {}};
+  for (std::size_t r = 0; r < restarts.size(); ++r) {
+    plot::Series a{fmt::format("restart {}", r), {}, {}}, b = a;
+    for (const Epoch& e : restarts[r]) {
+      a.x.push_back(e.number);
+      a.y.push_back(e.train_loss);
+      b.x.push_back(e.number);
+      b.y.push_back(e.test_accuracy);
+    }
+    loss.series.push_back(std::move(a));
+    accuracy.series.push_back(std::move(b));
+  }
+  return plot::svg({loss, accuracy});
+}
+
+Progress::Progress() : terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+void Progress::show(const std::string& what, std::int64_t done, std::int64_t total) {
+  constexpr std::int64_t kCells = 30;
+  if (!terminal_ || total <= 0) return;
+  const std::int64_t percent = 100 * done / total;
+  if (percent == last_) return;
+  last_ = percent;
+  const std::int64_t full = kCells * done / total;
+  std::string bar;
+  for (std::int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
+  std::fputs(fmt::format("\r{} {} {:3}%", what, bar, percent).c_str(), stderr);
+  std::fflush(stderr);
+  shown_ = true;
+}
+
+void Progress::clear() {
+  if (shown_) std::fputs("\r\033[K", stderr);
+  shown_ = false;
+  last_ = -1;
+}
+
+}  // namespace xtape::tools

@@ -45,7 +45,7 @@ class Trainer {
     text_ = o.net.empty() ? fmt::format("{} dense:128 relu dense:64 relu dense:{}", inputs_,
                                         data_.train.classes)
                           : o.net;
-    build();  // refuses a wrong network before anything is written
+    refuse_wrong_settings();  // before anything is written
     if (o.dtype == "f64") data_ = {data_.train.to(f64), data_.test.to(f64)};
     log_.emplace(o.log);
   }
@@ -84,6 +84,21 @@ class Trainer {
     return n.net;
   }
 
+  optim::SGD optimizer(const nn::Module& net) const {
+    return optim::SGD(net.parameters(), {.learning_rate = o_.learning_rate,
+                                         .momentum = o_.momentum,
+                                         .weight_decay = o_.weight_decay,
+                                         .nesterov = o_.nesterov});
+  }
+
+  void refuse_wrong_settings() const {
+    try {
+      optimizer(build());
+    } catch (const ValueError& e) {
+      throw ParseError("train", e.what());
+    }
+  }
+
   void start() {
     const nn::Sequential net = build();
     if (!o_.quiet) fmt::print("{}", nn::summary(net, {inputs_}));
@@ -112,10 +127,7 @@ class Trainer {
 
   // Returns the training loss of the last epoch.
   double train_one(const nn::Sequential& net, int restart, Rng& rng) {
-    optim::SGD sgd(net.parameters(), {.learning_rate = o_.learning_rate,
-                                      .momentum = o_.momentum,
-                                      .weight_decay = o_.weight_decay,
-                                      .nesterov = o_.nesterov});
+    optim::SGD sgd = optimizer(net);
     Rng order = rng.split(2);
     restarts_.emplace_back();
     const auto began = Clock::now();

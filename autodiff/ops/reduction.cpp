@@ -132,11 +132,14 @@ Var extremum_vjp(const Vjp& v) {
   return chain(unreduced(v.ct, v), ties / sum(ties, a.axes, true));
 }
 
+// The weights e^(x − y) sum to 1 but for the rounding of y, which is large when y is: dividing by
+// their sum takes that out. Where all of x is −∞ so is y, and the weights are 0, not NaN.
 Var logsumexp_vjp(const Vjp& v) {
   const Var y = unreduced(v.out(), v);
-  // Where all of x is −∞, so is y: x − 0 keeps the weights at e^−∞ = 0 instead of NaN.
-  const Var shift = where(equal(y, -std::numeric_limits<double>::infinity()), 0, y);
-  return chain(unreduced(v.ct, v), exp(v.in(0) - shift));
+  const Var nothing = equal(y, -std::numeric_limits<double>::infinity());
+  const Var weights = exp(v.in(0) - where(nothing, 0, y));
+  const Var total = where(nothing, 1, sum(weights, v.attrs<ReduceAttrs>().axes, true));
+  return chain(unreduced(v.ct, v), weights / total);
 }
 
 std::vector<Sample> reduction_samples(const Sampler& s, Var (*f)(const Var&, const Axes&, bool),

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The xtape command as people use it: a run with log and picture, and every wrong use with one clear
+# line, exit code 2 and nothing written. Usage: check_tool.sh XTAPE
+set -u
+tool=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+passed=0 failed=0
+
+check() { # what, condition (already evaluated: 0 is true)
+  if [ "$2" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1"; fi
+}
+says() { # exit code, text, arguments…: runs, compares code and standard error
+  local code=$1 text=$2
+  shift 2
+  "$tool" "$@" >out 2>err
+  local got=$?
+  [ $got = "$code" ] || { echo "  exit $got, wanted $code: $*"; cat err; }
+  check "exit $code: $*" "$([ $got = "$code" ]; echo $?)"
+  check "says '$text': $*" "$(grep -qF -- "$text" err out; echo $?)"
+  [ "$code" != 2 ] || check "starts with xtape: $*" "$(head -c 7 err | grep -q '^xtape: '; echo $?)"
+}
+
+says 0 'test accuracy: ' train --data digits --epochs 8 --log run.jsonl --picture run.svg
+check 'a line per epoch' "$([ "$(grep -c '^epoch' out)" = 8 ]; echo $?)"
+check 'nothing but lines in a pipe' "$(grep -q $'\r' out err; [ $? = 1 ]; echo $?)"
+check 'ten log lines' "$([ "$(wc -l <run.jsonl)" = 10 ]; echo $?)"
+check 'log lines are JSON objects' "$(! grep -qv '^{.*}$' run.jsonl; echo $?)"
+check 'the picture is whole' "$(tail -n 1 run.svg | grep -q '</svg>'; echo $?)"
+cp out first
+says 0 'test accuracy: ' train --data digits --epochs 8
+check 'the same seed, the same run' \
+  "$(diff <(sed 's/[0-9.]* s$//' first | grep ^epoch) <(sed 's/[0-9.]* s$//' out | grep ^epoch) >/dev/null; echo $?)"
+says 0 'best: restart' train --data digits --epochs 1 --restarts 3 --full-batch --dtype f64 --quiet
+says 0 '0 wrong' gradcheck --net '3 neurons:relu,tanh,sigmoid dense:2' --order 2
+says 0 '0 wrong' gradcheck --net '2 dense:3 sigmoid dense:1 sigmoid' --loss bce
+says 0 'kink' gradcheck --net '2 dense:3:nobias relu dense:2' --init zeros
+
+printf '0,0,0\n0,1,1\n1,0,1\n1,1,0\n' >xor.csv
+says 0 '4 examples to train on' train --data csv:xor.csv --test-data csv:xor.csv --epochs 2 --batch 4
+printf '0,0,1,0\n1,1,0,1\n' >onehot.csv
+says 0 '2 examples' train --data csv:onehot.csv --csv-labels one-hot:2 --test-fraction 0 --epochs 1
+
+says 2 "'nope' is not one of" train --data nope --log never.jsonl --picture never.svg
+says 2 'begin with 64' train --net '3 dense:10' --log never.jsonl
+says 2 'end with dense:10' train --net '64 dense:3' --log never.jsonl
+says 2 '^^^^^^' train --net '64 dens:2' --log never.jsonl
+says 2 'is not one of mse' train --loss mae --log never.jsonl
+says 2 'is not one of zeros' train --init xavier --log never.jsonl
+says 2 'cannot be opened' train --data csv:missing.csv --log never.jsonl
+says 2 'dataset-fashion-mnist' train --data fashion-mnist:"$dir" --log never.jsonl
+says 2 '--epochs' train --epochs 0 --log never.jsonl
+says 2 '--frobnicate' train --frobnicate
+says 2 'subcommand' frobnicate
+says 2 'cannot be written' train --log no/such/folder.jsonl
+says 2 'must be finite' train --lr -1
+printf '1,2,0\n1,x,1\n' >bad.csv
+says 2 'bad.csv:2:2' train --data csv:bad.csv --log never.jsonl
+printf '1,2,0\n1,1\n' >ragged.csv
+says 2 'ragged.csv:2' train --data csv:ragged.csv --log never.jsonl
+printf '\0\0\010\001\0\0\0\005abc' >short.idx
+says 2 'short.idx' train --data idx:short.idx,short.idx --log never.jsonl
+says 1 'NaN or infinite' train --lr 1e38 --epochs 2
+check 'nothing was written' "$(! ls never.* 2>/dev/null | grep -q .; echo $?)"
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

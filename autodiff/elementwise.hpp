@@ -60,9 +60,11 @@ struct ElementwiseOf final : ElementwiseFunction {
 /// An elementwise operation made from a scalar function, see elementwise().
 class Elementwise {
  public:
+  /// For elementwise(), which makes one from a lambda.
   explicit Elementwise(std::shared_ptr<const detail::ElementwiseFunction> f) : f_(std::move(f)) {}
   /// y = f(x), element by element, floating only; differentiable kMaxElementwiseOrder times.
   Var operator()(const Var& x) const;
+  /// The name given to elementwise().
   const std::string& name() const { return f_->name; }
 
  private:

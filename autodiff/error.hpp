@@ -12,6 +12,7 @@ namespace xtape {
 /// before anything changes: after one, every object is as it was.
 class Error : public std::runtime_error {
  public:
+  /// An error whose text is `[where] what`.
   Error(std::string_view where, const std::string& what);
   /// The op, function or module path that threw, e.g. "matmul" or "encoder.2".
   const std::string& where() const noexcept { return where_; }

@@ -10,6 +10,7 @@
 
 namespace xtape {
 
+/// How gradcheck looks.
 struct GradcheckOptions {
   int order = 1;                  ///< 2 checks the gradient of the gradient as well.
   double tolerance = 1e-6;        ///< Largest relative error, beside the rounding of f itself.
@@ -20,26 +21,37 @@ struct GradcheckOptions {
 
 /// What gradcheck found for one input or parameter.
 struct GradcheckEntry {
+  /// "input 0", or the path of the parameter.
   std::string name;
+  /// Of the input or parameter.
   Shape shape;
+  /// 1 for the gradient, 2 for the gradient of the gradient.
   int order = 1;
   std::int64_t checked = 0;  ///< Elements compared one by one.
+  /// Elements whose gradient is wrong.
   std::int64_t failed = 0;
   std::int64_t kinks = 0;  ///< Elements where one-sided differences disagree; not failures as long
                            ///< as the gradient lies between the two.
   std::int64_t worst = 0;  ///< Row-major position of the element with the largest error.
-  double analytic = 0, numeric = 0;  ///< The two derivatives there.
-  double error = 0;                  ///< |analytic − numeric| / max(|analytic|, |numeric|).
-  double step = 0;                   ///< The h of the difference quotient.
+  double analytic = 0;     ///< The derivative there, by the tape.
+  double numeric = 0;      ///< The same, by differences.
+  double error = 0;        ///< |analytic − numeric| / max(|analytic|, |numeric|).
+  double step = 0;         ///< The h of the difference quotient.
+  /// Whether one-sided differences disagree at the worst element.
   bool worst_is_kink = false;
   bool direction_failed = false;  ///< The derivative in a random direction disagrees.
-  double direction_analytic = 0, direction_numeric = 0;
+  double direction_analytic = 0;  ///< The derivative in that direction, by the tape.
+  double direction_numeric = 0;   ///< The same, by differences.
 };
 
+/// What gradcheck found, input by input; converts to true when nothing is wrong.
 struct GradcheckReport {
+  /// One for each input and order.
   std::vector<GradcheckEntry> entries;
   bool deterministic = true;  ///< False when two evaluations at one point differ.
+  /// True when the function is deterministic and no element is wrong.
   bool ok() const;
+  /// The same as ok().
   explicit operator bool() const { return ok(); }
   /// A line for each input: verdict, worst element, both values.
   std::string str() const;

@@ -13,6 +13,7 @@ template <class T, int N>
 class Jet {
  public:
   constexpr Jet() = default;
+  /// The series of a constant.
   constexpr Jet(T value) { c[0] = value; }  // NOLINT: a constant is a series, too
   /// The series of the variable itself: x + t.
   static constexpr Jet variable(T x) {
@@ -20,6 +21,7 @@ class Jet {
     if constexpr (N > 0) j.c[1] = 1;
     return j;
   }
+  /// f(x).
   T value() const { return c[0]; }
   /// The n-th derivative, n ≤ N.
   T derivative(int n) const {
@@ -28,6 +30,7 @@ class Jet {
     return d;
   }
 
+  /// The coefficients: c[k] = f⁽ᵏ⁾(x)/k!.
   std::array<T, N + 1> c{};
 };
 

@@ -16,11 +16,13 @@ void* allocate(std::size_t bytes);
 /// Gives back what allocate(bytes) returned.
 void release(void* p, std::size_t bytes) noexcept;
 
+/// Bytes of tensor memory of the whole process.
 struct Stats {
   std::size_t live_bytes;    ///< In tensors that exist now (blocks of 1 KiB and more).
   std::size_t peak_bytes;    ///< The largest value live_bytes ever had.
   std::size_t cached_bytes;  ///< Kept for the next tensor of the same size.
 };
+/// The present counts.
 Stats stats() noexcept;
 /// Returns every cached block to the system.
 void trim() noexcept;

@@ -22,20 +22,27 @@ struct Op;
 class Attrs : public detail::Counted {
  public:
   virtual ~Attrs() = default;
+  /// For people, e.g. "axes (1,), keepdims".
   virtual std::string str() const = 0;
+  /// Same type and same value.
   virtual bool equals(const Attrs& other) const = 0;
 };
 inline void destroy(const Attrs* a) noexcept { delete a; }
 using AttrsRef = detail::Ref<const Attrs>;
 
+/// Attributes of type T, see make_attrs.
 template <class T>
 class AttrsOf final : public Attrs {
  public:
+  /// Takes the value.
   explicit AttrsOf(T v) : value(std::move(v)) {}
+  /// Of the value.
   std::string str() const override { return value.str(); }
+  /// By the value's operator==.
   bool equals(const Attrs& o) const override {
     return typeid(o) == typeid(*this) && static_cast<const AttrsOf&>(o).value == value;
   }
+  /// The attributes.
   const T value;
 };
 
@@ -50,33 +57,34 @@ const T& get_attrs(const Attrs* a) {
 
 /// What a shape rule sees.
 struct InferArgs {
-  const Op& op;
-  std::span<const Spec* const> in;
-  const Attrs* attrs;
+  const Op& op;                     ///< Whose rule is asked.
+  std::span<const Spec* const> in;  ///< Shape and dtype of each input.
+  const Attrs* attrs;               ///< See get_attrs; null without any.
 };
 
 /// What a kernel sees: inputs to read, an output of the inferred spec to fill. It allocates
 /// nothing.
 struct KernelArgs {
+  /// An input: contiguous elements, and what they are.
   struct Operand {
-    const void* data;
-    const Spec* spec;
+    const void* data;  ///< The first element.
+    const Spec* spec;  ///< Shape and dtype.
   };
-  const Op& op;
-  std::span<const Operand> in;
-  void* out;
-  const Spec& spec;
-  const Attrs* attrs;
+  const Op& op;                 ///< The op that runs.
+  std::span<const Operand> in;  ///< The inputs.
+  void* out;                    ///< Memory for spec.nbytes() bytes.
+  const Spec& spec;             ///< Of the output, as inferred.
+  const Attrs* attrs;           ///< See get_attrs; null without any.
 };
 
 /// One contiguous run of an elementwise op: out[i] = f(in[0][i·step[0]], …), steps 0 or 1.
 struct BlockArgs {
-  void* out;
-  const void* const* in;
-  const std::int64_t* step;
-  std::int64_t n;
-  DType dtype;  ///< Of the last input.
-  const Attrs* attrs;
+  void* out;                 ///< n elements.
+  const void* const* in;     ///< The first element of each input.
+  const std::int64_t* step;  ///< 1 where an input moves on, 0 where it repeats.
+  std::int64_t n;            ///< Length of the run.
+  DType dtype;               ///< Of the last input.
+  const Attrs* attrs;        ///< See get_attrs; null without any.
 };
 
 /// What a VJP rule sees: the cotangent `ct` of the output, and on request the values it declared.
@@ -85,16 +93,18 @@ struct BlockArgs {
 /// a gradient is wanted, and records more tape when a differentiable gradient is wanted.
 class Vjp {
  public:
-  const Var& ct;
+  const Var& ct;  ///< The cotangent ȳ: of the output's shape and dtype.
   const int arg;  ///< The input whose gradient is asked for.
 
-  /// Input i / the output. @throws Error when the rule did not declare that it reads them.
+  /// Input i. @throws Error when the rule did not declare that it reads it.
   Var in(int i) const;
+  /// The output. @throws Error when the rule did not declare that it reads it.
   Var out() const;
-  /// Shape and dtype of the input whose gradient is asked for, and of the output: need no
-  /// declaration.
+  /// Shape and dtype of the input whose gradient is asked for: needs no declaration.
   const Spec& in_spec() const;
+  /// Shape and dtype of the output.
   const Spec& out_spec() const;
+  /// The attributes of the op, of the type it was recorded with.
   template <class T>
   const T& attrs() const {
     return get_attrs<T>(raw_attrs());
@@ -117,30 +127,31 @@ inline constexpr std::uint32_t kReadsOut = 1U << 31;
 
 /// The gradient of one input: x̄ᵢ = rule(ȳ). Only what `reads` names is kept alive for it.
 struct VjpRule {
-  Var (*rule)(const Vjp&) = nullptr;
-  std::uint32_t reads = 0;
+  Var (*rule)(const Vjp&) = nullptr;  ///< Null where there is no gradient.
+  std::uint32_t reads = 0;            ///< reads_in(i) and kReadsOut, or'ed.
 };
 
 /// One call of an op for the tests: inputs and the public function that takes them.
 struct Sample {
-  std::string label;
-  std::vector<Tensor> inputs;
-  std::function<Var(std::span<const Var>)> call;
+  std::string label;                              ///< What is special about it, for messages.
+  std::vector<Tensor> inputs;                     ///< Differentiable where floating.
+  std::function<Var(std::span<const Var>)> call;  ///< The public function on the inputs.
 };
 
 /// Draws inputs for the samples of an op.
 struct Sampler {
-  Rng& rng;
-  DType dtype;
-  const Op& op;
+  Rng& rng;      ///< Where numbers come from.
+  DType dtype;   ///< Of what is drawn.
+  const Op& op;  ///< Gives domain and kinks.
   /// Numbers in the op's domain (or [low, high)), at least 0.05 away from its kinks.
   Tensor draw(const Shape& shape) const;
+  /// The same on [low, high).
   Tensor draw(const Shape& shape, double low, double high) const;
 };
 
 /// One operation, defined in one place. Instances are constants, listed in the registry only.
 struct Op {
-  std::string_view name;
+  std::string_view name;                        ///< As in error texts: "sin".
   std::string_view math = {};                   ///< "y = sin x".
   std::string_view gradient = {};               ///< "x̄ = ȳ cos x".
   int arity = 1;                                ///< Number of inputs; −1 for any number.
@@ -152,9 +163,12 @@ struct Op {
   bool aliases = false;                         ///< The output is input 0 under another shape.
   double domain[2] = {-2, 2};                   ///< Where samples are drawn.
   double kinks[2] = {1e300, 1e300};             ///< Points that samples keep away from.
+  /// Calls that exercise every rule of the op.
   std::vector<Sample> (*samples)(const Sampler&) = nullptr;
 
+  /// Whether input `input` has a gradient.
   bool differentiable(int input) const { return rule(input).rule != nullptr; }
+  /// The rule of input `input`.
   const VjpRule& rule(int input) const { return vjp[arity < 0 ? 0 : input]; }
 };
 

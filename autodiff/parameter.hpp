@@ -29,11 +29,17 @@ class Parameter {
   /// @throws DTypeError unless `value` is f32 or f64.
   explicit Parameter(Tensor value, std::string name = "parameter");
 
+  /// The path in its network, e.g. "0.weight".
   const std::string& name() const { return data_->name; }
+  /// Containers call it when they take a layer in.
   void rename(std::string name) { data_->name = std::move(name); }
+  /// The present value.
   const Tensor& value() const { return data_->value; }
+  /// Of the value.
   const Shape& shape() const { return data_->value.shape(); }
+  /// Of the value: f32 or f64.
   DType dtype() const { return data_->value.dtype(); }
+  /// Number of elements.
   std::int64_t size() const { return data_->value.size(); }
 
   /// Replaces the value. A tape that has read the old one refuses to differentiate afterwards.
@@ -44,12 +50,16 @@ class Parameter {
 
   /// A frozen parameter joins tapes as a constant.
   void freeze(bool frozen = true) { data_->frozen = frozen; }
+  /// Whether freeze() was called.
   bool frozen() const { return data_->frozen; }
   /// How often the value was replaced.
   std::uint64_t version() const { return data_->version; }
+  /// False for an empty handle.
   bool defined() const { return static_cast<bool>(data_); }
 
+  /// True for handles of one parameter.
   friend bool operator==(const Parameter& a, const Parameter& b) { return a.data_ == b.data_; }
+  /// Identifies the parameter, whatever handle is asked.
   const detail::ParameterData* id() const { return data_.get(); }
 
  private:

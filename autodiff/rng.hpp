@@ -13,6 +13,7 @@ namespace xtape {
 /// same seed gives the same bits on every run. There is no global generator: pass one.
 class Rng {
  public:
+  /// The generator of that seed and stream, at its beginning.
   explicit Rng(std::uint64_t seed = 0, std::uint64_t stream = 0) : seed_(seed), stream_(stream) {}
 
   /// 32 random bits.
@@ -36,10 +37,13 @@ class Rng {
   /// stream. Does not advance this generator.
   Rng split(std::uint64_t k) const;
 
+  /// As given.
   std::uint64_t seed() const { return seed_; }
+  /// As given, or chosen by split().
   std::uint64_t stream() const { return stream_; }
   /// How many 32-bit words were drawn; restoring it restores the sequence.
   std::uint64_t position() const { return position_; }
+  /// Goes to a position() of before.
   void seek(std::uint64_t position) { position_ = position; }
 
   /// One Philox4x32-10 block (exposed for the known-answer test).

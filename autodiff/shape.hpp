@@ -16,24 +16,34 @@ inline constexpr int kMaxRank = 8;
 /// A short list of integers, kept inline: what Shape and Axes have in common.
 class Dims {
  public:
+  /// No entries.
   constexpr Dims() noexcept = default;
   /// @throws ShapeError when there are more than kMaxRank entries.
   Dims(std::initializer_list<std::int64_t> dims) { assign(dims.begin(), dims.end()); }
+  /// From a range. @throws ShapeError for more than kMaxRank entries.
   template <std::input_iterator It>
   Dims(It first, It last) {
     assign(first, last);
   }
 
+  /// Number of entries.
   int rank() const noexcept { return rank_; }
+  /// True without entries.
   bool empty() const noexcept { return rank_ == 0; }
+  /// Entry i, unchecked.
   std::int64_t operator[](int i) const noexcept { return dims_[static_cast<std::size_t>(i)]; }
+  /// Entry i, unchecked, for writing.
   std::int64_t& operator[](int i) noexcept { return dims_[static_cast<std::size_t>(i)]; }
+  /// The first entry.
   const std::int64_t* begin() const noexcept { return dims_.data(); }
+  /// One past the last entry.
   const std::int64_t* end() const noexcept { return dims_.data() + rank_; }
+  /// Appends. @throws ShapeError beyond kMaxRank entries.
   void push_back(std::int64_t d);
   /// "(2, 3)", "(4,)", "()".
   std::string str() const;
 
+  /// Same entries in the same order.
   friend bool operator==(const Dims& a, const Dims& b) noexcept {
     if (a.rank_ != b.rank_) return false;
     for (int i = 0; i < a.rank_; ++i) {
@@ -70,6 +80,7 @@ class Shape : public Dims {
 class Axes : public Dims {
  public:
   using Dims::Dims;
+  /// A single axis.
   Axes(std::integral auto axis) { push_back(static_cast<std::int64_t>(axis)); }
 };
 

@@ -16,9 +16,11 @@ enum class Unconnected : std::uint8_t {
   zero    ///< Its gradient is zeros.
 };
 
+/// How a gradient is taken.
 struct GradientOptions {
   Var cotangent = {};      ///< Weights of a non-scalar output, of its shape: gradient of Σ ct·y.
   bool keep_tape = false;  ///< Keep the values that the rules read, to differentiate again.
+  /// What to do about targets that y does not depend on.
   Unconnected unconnected = Unconnected::error;
 };
 
@@ -55,6 +57,7 @@ class Tape {
   /// As above, one gradient per target, in order.
   std::vector<Tensor> gradient(const Var& y, const std::vector<Var>& xs,
                                const GradientOptions& options = {});
+  /// As above, for parameters.
   std::vector<Tensor> gradient(const Var& y, const Parameters& ps,
                                const GradientOptions& options = {});
 

@@ -16,9 +16,13 @@ namespace xtape {
 
 /// What a tensor is before it has values: its extents and its element type.
 struct Spec {
+  /// Extents.
   Shape shape;
+  /// Element type.
   DType dtype = f32;
+  /// Bytes of all elements.
   std::size_t nbytes() const { return static_cast<std::size_t>(shape.size()) * size_of(dtype); }
+  /// Same extents and element type.
   friend bool operator==(const Spec&, const Spec&) = default;
 };
 
@@ -76,8 +80,11 @@ class Tensor {
 
   /// Uninitialised elements.
   static Tensor empty(const Shape& shape, DType dtype = f32);
+  /// Every element `value`.
   static Tensor full(const Shape& shape, double value, DType dtype = f32);
+  /// Every element 0.
   static Tensor zeros(const Shape& shape, DType dtype = f32) { return full(shape, 0, dtype); }
+  /// Every element 1.
   static Tensor ones(const Shape& shape, DType dtype = f32) { return full(shape, 1, dtype); }
   /// A single number, rank 0.
   static Tensor scalar(double value, DType dtype = f64) { return full({}, value, dtype); }
@@ -86,6 +93,7 @@ class Tensor {
   /// Copies `values` in row-major order. @throws ShapeError when their number is not shape.size().
   template <class T>
   static Tensor from(std::span<const T> values, const Shape& shape);
+  /// The same for a container such as std::vector.
   template <class C>
   static Tensor from(const C& values, const Shape& shape) {
     return from(std::span<const typename C::value_type>(values), shape);
@@ -96,12 +104,19 @@ class Tensor {
     return from(values, {static_cast<std::int64_t>(std::size(values))});
   }
 
+  /// False for an empty handle.
   bool defined() const noexcept { return static_cast<bool>(data_); }
+  /// Shape and dtype together. @throws ValueError for an empty handle.
   const Spec& spec() const;
+  /// Extents.
   const Shape& shape() const { return spec().shape; }
+  /// Number of axes.
   int rank() const { return shape().rank(); }
+  /// Number of elements.
   std::int64_t size() const { return (spec(), data_->size); }
+  /// Element type.
   DType dtype() const { return spec().dtype; }
+  /// Bytes of all elements.
   std::size_t nbytes() const { return spec().nbytes(); }
 
   /// The elements in row-major order. @throws DTypeError when T does not store dtype().
@@ -110,6 +125,7 @@ class Tensor {
     check<T>("data");
     return static_cast<const T*>(data_->data);
   }
+  /// The same with its length.
   template <class T>
   std::span<const T> span() const {
     return {data<T>(), static_cast<std::size_t>(size())};
@@ -121,7 +137,9 @@ class Tensor {
     unshare();
     return static_cast<T*>(data_->data);
   }
+  /// The first element, of whatever type.
   const void* raw() const { return (spec(), data_->data); }
+  /// The same for the writer of a tensor that nobody shares yet: does not copy.
   void* raw() { return (spec(), data_->data); }
 
   /// The only element, as double. @throws ShapeError when size() is not 1.
@@ -138,6 +156,7 @@ class Tensor {
   Tensor to(DType dtype) const;
   /// The same elements in memory of their own.
   Tensor clone() const;
+  /// True when both begin at the same element in memory.
   bool shares_memory_with(const Tensor& o) const { return defined() && raw() == o.raw(); }
   /// True when no other handle keeps these elements alive.
   bool unique() const { return data_ && data_->unique() && !data_->owner; }

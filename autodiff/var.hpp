@@ -28,19 +28,27 @@ struct TapeSlot {
 class Var {
  public:
   Var() = default;
+  /// A constant.
   Var(Tensor value) : value_(std::move(value)) {}
+  /// A constant from an xtensor container or expression.
   template <ArrayExpression X>
   Var(const X& x) : value_(x) {}
+  /// A number that adopts the dtype of the other operand.
   template <class T>
   requires std::is_arithmetic_v<T> Var(T number)
       : kind_(Kind::number), number_(static_cast<double>(number)) {}
+  /// The parameter, to join the tape of the operation.
   Var(const Parameter& parameter) : kind_(Kind::parameter), parameter_(parameter) {}
 
   /// The value; for a Parameter its present one. @throws ValueError for an empty handle.
   const Tensor& value() const;
+  /// Extents of the value.
   const Shape& shape() const { return value().shape(); }
+  /// Number of axes.
   int rank() const { return value().rank(); }
+  /// Number of elements.
   std::int64_t size() const { return value().size(); }
+  /// Element type.
   DType dtype() const { return value().dtype(); }
   /// The only element. @throws ShapeError when there are more.
   double item() const { return kind_ == Kind::number ? number_ : value().item(); }
@@ -50,6 +58,7 @@ class Var {
   Tape* tape() const;
   /// The position on the tape, which is also its place in topological order.
   std::uint32_t index() const { return index_; }
+  /// False for an empty handle.
   bool defined() const { return kind_ != Kind::constant || value_.defined(); }
 
  private:

@@ -20,8 +20,11 @@ class CsvLabels {
   /// The last `count` columns hold a single 1 per row, in the column of the row's class, else 0.
   static CsvLabels one_hot(std::int64_t count) { return {-count, count, true}; }
 
+  /// First label column, from the last when negative.
   std::int64_t index() const noexcept { return index_; }
+  /// Number of label columns.
   std::int64_t count() const noexcept { return count_; }
+  /// Whether they hold one-hot rows.
   bool is_one_hot() const noexcept { return one_hot_; }
 
  private:
@@ -33,6 +36,7 @@ class CsvLabels {
 
 /// How a table of numbers is written.
 struct CsvOptions {
+  /// Between the numbers of a line.
   char delimiter = ',';
   bool header = false;                   ///< The first line holds names: it is skipped.
   DType dtype = f32;                     ///< Of the numbers, f32 or f64; labels are always i64.

@@ -17,6 +17,7 @@ struct Dataset {
   Tensor inputs;             ///< [n, features...], floating.
   Tensor labels;             ///< [n], i64, in 0…classes − 1.
   std::int64_t classes = 0;  ///< How many different labels there are.
+  /// Where the examples come from.
   std::string name;
   std::vector<std::string> class_names;  ///< One per class, or none.
 
@@ -36,7 +37,8 @@ struct Dataset {
 
 /// Examples to learn from and examples to judge by.
 struct Split {
-  Dataset train, test;
+  Dataset train;  ///< To learn from.
+  Dataset test;   ///< To judge by.
 };
 
 /// Deals the examples out at random: round(n · test_fraction) of them to `test`, the others to
@@ -66,14 +68,22 @@ class Batches {
   /// the next batch unless someone kept a handle, who then keeps unchanged values.
   class iterator {
    public:
+    /// For the standard library.
     using value_type = Batch;
+    /// For the standard library.
     using difference_type = std::ptrdiff_t;
 
+    /// Begins an epoch of `owner`, which must stay.
     explicit iterator(const Batches& owner);
+    /// The present batch.
     Batch& operator*() const { return batch_; }
+    /// The present batch.
     Batch* operator->() const { return &batch_; }
+    /// Gathers the next batch.
     iterator& operator++();
+    /// Gathers the next batch.
     void operator++(int) { ++*this; }
+    /// True when no batch is left.
     bool operator==(std::default_sentinel_t) const { return first_ >= owner_->n_; }
 
    private:
@@ -87,6 +97,7 @@ class Batches {
 
   /// Starts an epoch: with a generator, draws a new order from it. Lives as long as this object.
   iterator begin() const { return iterator(*this); }
+  /// Past the last batch.
   std::default_sentinel_t end() const { return {}; }
   /// How many batches there are: n / batch size, rounded up.
   std::int64_t size() const;

@@ -9,13 +9,17 @@ namespace xtape::nn {
 
 /// How many numbers go into and out of one unit of a layer.
 struct Fans {
+  /// Numbers that go into a unit.
   std::int64_t fan_in = 1;
+  /// Units that a number goes to.
   std::int64_t fan_out = 1;
 };
 
 /// Draws the initial value of a parameter.
 struct Initializer {
+  /// As in initializer().
   std::string name;
+  /// Makes a value of the given shape and dtype.
   std::function<Tensor(const Shape&, Fans, DType, Rng&)> draw;
 };
 

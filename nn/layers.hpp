@@ -4,10 +4,15 @@
 
 namespace xtape::nn {
 
+/// What a Dense layer is made with.
 struct DenseOptions {
+  /// Whether there is a `bias`.
   bool bias = true;
+  /// Of `weight`.
   Initializer weight_init = xavier_uniform();
+  /// Of `bias`.
   Initializer bias_init = constant(0);
+  /// Of both.
   DType dtype = f32;
 };
 
@@ -22,8 +27,11 @@ class Dense : public Cloneable<Dense> {
   Shape output_shape(const Shape& in) const override;
   void rebind() override;
 
+  /// Extent of the last axis of the input.
   std::int64_t in_features() const { return weight_.shape()[1]; }
+  /// Number of neurons.
   std::int64_t out_features() const { return weight_.shape()[0]; }
+  /// [out, in].
   const Parameter& weight() const { return weight_; }
   /// Undefined without a bias.
   const Parameter& bias() const { return bias_; }
@@ -35,12 +43,15 @@ class Dense : public Cloneable<Dense> {
 /// A named elementwise or row-wise function of its input, without parameters.
 class Activation : public Cloneable<Activation> {
  public:
+  /// What an activation computes.
   using Function = std::function<Var(const Var&)>;
+  /// From any function of a Var that keeps its shape.
   Activation(std::string name, Function f) : name_(std::move(name)), f_(std::move(f)) {}
   /// From a user's scalar function, see xtape::elementwise.
   Activation(const xtape::Elementwise& f) : Activation(f.name(), f) {}
   Var forward(const Var& x) const override { return f_(x); }
   std::string describe() const override { return name_; }
+  /// As shown by describe().
   const std::string& name() const { return name_; }
   /// True when both are the same function known to the library.
   bool same_as(const Activation& o) const;
@@ -84,9 +95,11 @@ class Identity : public Activation {
 /// `nn::Elementwise("mish", [](auto x) { return x * tanh(log1p(exp(x))); })`.
 class Elementwise : public Activation {
  public:
+  /// From a generic lambda of a scalar.
   template <class F>
   Elementwise(std::string name, F f)
       : Activation(xtape::elementwise(std::move(name), std::move(f))) {}
+  /// From an elementwise operation.
   Elementwise(const xtape::Elementwise& f) : Activation(f) {}
 };
 
@@ -105,7 +118,9 @@ class Neurons : public Cloneable<Neurons> {
   Shape output_shape(const Shape& in) const override;
   void rebind() override;
 
+  /// The layer that computes the sums.
   const Dense& dense() const { return static_cast<const Dense&>(*children()[0].module); }
+  /// One for each neuron.
   const std::vector<Activation>& activations() const { return activations_; }
 
  private:

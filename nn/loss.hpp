@@ -28,7 +28,9 @@ Var cross_entropy(const Var& logits, const Var& target, Reduction reduction = Re
 
 /// A loss known by name, as command lines and configuration files need it.
 struct NamedLoss {
+  /// As given to loss().
   std::string name;
+  /// f(prediction, target), a scalar.
   std::function<Var(const Var&, const Var&)> f;
 };
 /// mse, half_squared, bce, bce_logits or cross_entropy, averaged. @throws ParseError listing them.

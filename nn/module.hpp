@@ -24,6 +24,7 @@ class Module {
   /// The output for input `x`. Records where x is recorded; `net(no_grad(x))` computes only.
   /// @throws ShapeError and DTypeError naming the layer and what it expects.
   virtual Var forward(const Var& x) const = 0;
+  /// The same as forward(x).
   Var operator()(const Var& x) const { return forward(x); }
 
   /// "Dense(784 → 128)".
@@ -47,10 +48,14 @@ class Module {
   /// Keeps every parameter from changing: they join tapes as constants.
   void freeze(bool frozen = true);
 
+  /// A part of the network, under its name.
   struct Child {
+    /// One word of a path.
     std::string name;
+    /// Shared with copies of the parent.
     std::shared_ptr<Module> module;
   };
+  /// In the order of registration.
   const std::vector<Child>& children() const { return children_; }
   /// The parameters of this module alone.
   const Parameters& own_parameters() const { return own_; }
@@ -64,6 +69,7 @@ class Module {
   /// Makes a parameter drawn by `init`, from Rng(0) until initialize() is called.
   Parameter add_parameter(std::string name, const Shape& shape, Initializer init, Fans fans,
                           DType dtype);
+  /// Appends a part; the names of its parameters get `name.` in front.
   void add_child(std::string name, std::shared_ptr<Module> module);
 
  private:
@@ -85,6 +91,7 @@ class Module {
 template <class M>
 class Cloneable : public Module {
  public:
+  /// As Module::clone.
   std::shared_ptr<Module> clone() const override {
     auto copy = std::make_shared<M>(static_cast<const M&>(*this));
     copy->Module::detach();
@@ -95,31 +102,44 @@ class Cloneable : public Module {
   virtual void rebind() {}
 };
 
+class Sequential;
+
+/// Module, or derived from it.
+template <class M>
+concept LayerType = std::is_base_of_v<Module, std::remove_cvref_t<M>>;
+
+/// One layer or more, but not a single Sequential: that is a copy.
+template <class... M>
+concept LayerList = sizeof...(M) > 0 && (LayerType<M> && ...) &&
+                    !(sizeof...(M) == 1 &&
+                      (std::is_same_v<Sequential, std::remove_cvref_t<M>> && ...));
+
 /// Layers one after the other. Children are named "0", "1", ….
 class Sequential : public Cloneable<Sequential> {
  public:
   Sequential() = default;
+  /// The layers in order. (A single Sequential is copied, not nested.)
   template <class... M>
-  requires(sizeof...(M) > 0 && (std::is_base_of_v<Module, std::remove_cvref_t<M>> && ...) &&
-           !(sizeof...(M) == 1 && (std::is_same_v<Sequential, std::remove_cvref_t<M>> &&
-                                   ...))) explicit Sequential(M&&... layers) {
-    (add(std::forward<M>(layers)), ...);
-  }
+  requires LayerList<M...>
+  explicit Sequential(M&&... layers) { (add(std::forward<M>(layers)), ...); }
   /// Appends a layer. A temporary whose parameters nobody set is drawn afresh, by its place, so
   /// that two `Dense(32, 32)` do not start with equal weights; a named layer is taken as it is and
   /// shares its parameters.
-  template <class M>
-  requires std::is_base_of_v<Module, std::remove_cvref_t<M>> Sequential& add(M&& layer) {
+  template <LayerType M>
+  Sequential& add(M&& layer) {
     if constexpr (!std::is_lvalue_reference_v<M>) layer.draw_untouched(parameters().size());
     return add(std::static_pointer_cast<Module>(
         std::make_shared<std::remove_cvref_t<M>>(std::forward<M>(layer))));
   }
+  /// Appends a layer as it is.
   Sequential& add(std::shared_ptr<Module> layer);
 
   Var forward(const Var& x) const override;
   std::string describe() const override;
   Shape output_shape(const Shape& in) const override;
+  /// Number of layers.
   std::size_t size() const { return children().size(); }
+  /// Layer i. @throws std::out_of_range.
   const Module& operator[](std::size_t i) const { return *children().at(i).module; }
 };
 

@@ -7,7 +7,9 @@
 
 namespace xtape::nn {
 
+/// What parse_network makes layers with.
 struct TextOptions {
+  /// For every dense:N and neurons:….
   DenseOptions dense = {};
   /// Activations that the text may name besides the library's own.
   std::map<std::string, Activation> activations = {};
@@ -15,7 +17,9 @@ struct TextOptions {
 
 /// A network read from text, and how many numbers its input has.
 struct TextNetwork {
+  /// The layers.
   Sequential net;
+  /// Extent of the last axis of the input.
   std::int64_t inputs;
 };
 

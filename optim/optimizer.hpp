@@ -21,11 +21,13 @@ class Optimizer {
   /// does not fit or (ValueError) is not finite; no parameter has changed then.
   void step(const std::vector<Tensor>& gradients);
 
+  /// The rate of the next step.
   double learning_rate() const { return learning_rate_; }
   /// May change between steps: schedules. @throws ValueError as the constructor.
   void set_learning_rate(double learning_rate);
   /// Number of steps taken.
   std::int64_t steps() const { return steps_; }
+  /// As given to the constructor.
   const Parameters& parameters() const { return parameters_; }
 
  protected:

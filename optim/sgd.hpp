@@ -4,7 +4,9 @@
 
 namespace xtape::optim {
 
+/// Settings of SGD.
 struct SGDOptions {
+  /// η ≥ 0.
   double learning_rate = 0.01;
   double momentum = 0;      ///< μ in [0, 1).
   double dampening = 0;     ///< δ in [0, 1].

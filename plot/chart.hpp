@@ -8,14 +8,20 @@ namespace xtape::plot {
 
 /// One line of a chart: y[i] over x[i]. Points that are not finite interrupt it.
 struct Series {
+  /// For the legend.
   std::string name;
-  std::vector<double> x, y;
+  std::vector<double> x;  ///< Where the points are.
+  std::vector<double> y;  ///< Their heights, as many as x.
 };
 
 /// One pair of axes. A logarithmic axis leaves out what is not positive.
 struct Panel {
-  std::string title, x_label, y_label;
+  std::string title;    ///< Above the axes.
+  std::string x_label;  ///< Below them.
+  std::string y_label;  ///< At their left.
+  /// The lines, drawn in this order.
   std::vector<Series> series;
+  /// Powers of ten on the y axis.
   bool log_y = false;
 };
 

@@ -6,7 +6,9 @@ namespace xtape {
 
 /// Which operands of matmul are read transposed in their last two axes. Nothing is copied.
 struct MatmulOptions {
+  /// Read a as its transpose.
   bool transpose_a = false;
+  /// Read b as its transpose.
   bool transpose_b = false;
 };
 

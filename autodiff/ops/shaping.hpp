@@ -20,8 +20,11 @@ Var transpose(const Var& x, const Axes& perm = {});
 /// start:stop:step as in NumPy: negative positions count from the end, what lies outside is cut
 /// off, step may be negative.
 struct Slice {
+  /// First position; from the end when negative.
   std::optional<std::int64_t> start = {};
+  /// One past the last position.
   std::optional<std::int64_t> stop = {};
+  /// Not 0; negative walks backwards.
   std::int64_t step = 1;
 };
 /// x[s₀, s₁, …]; axes without a slice stay whole.

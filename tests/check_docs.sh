@@ -34,7 +34,7 @@ for page in README.md docs/*.md; do
       echo "$page: link to $target leads nowhere"
       status=1
     fi
-  done < <(grep -oE '\]\([^)]+\)' "$page" | sed 's/^](//; s/)$//' | grep -vE '^https?:')
+  done < <(awk '/^```/ {code = !code; next} !code' "$page" | grep -oE '\]\([^)]+\)' | sed 's/^](//; s/)$//' | grep -vE '^https?:')
 done
 [ "$(wc -l <README.md)" -lt 150 ] || { echo "README.md has 150 lines or more"; status=1; }
 [ $blocks -ge 3 ] || { echo "only $blocks blocks were checked"; status=1; }

@@ -1,0 +1,48 @@
+#include <iostream>
+
+#include "support.hpp"
+
+// The code of README.md, word for word (tests/check_docs.sh compares).
+namespace xtape {
+
+TEST_CASE("README: a network is trained and its gradient checked", "[docs]") {
+  // clang-format off
+  nn::Sequential net{nn::Dense(64, 32), nn::Sigmoid(), nn::Dense(32, 16), nn::ReLU(),
+                     nn::Dense(16, 10)};
+  optim::SGD sgd(net.parameters(), {.learning_rate = 0.1, .momentum = 0.9});
+  Rng rng(1);
+  const auto [train, test] = data::digits_split();
+  for (int epoch = 0; epoch < 10; ++epoch) {
+    for (auto& [images, labels] : data::batches(train, 64, rng)) {
+      Tape tape;
+      Var loss = nn::cross_entropy(net(tape.input(images)), labels);
+      sgd.step(tape.gradient(loss, net.parameters()));
+    }
+  }
+  double accuracy = nn::accuracy(net(no_grad(test.inputs)).value(), test.labels);
+
+  net.to(f64);  // differences need digits
+  const data::Dataset few = test.take(0, 4).to(f64);
+  GradcheckReport report = gradcheck_parameters(
+      [&](Tape& t) { return nn::cross_entropy(net(t.input(few.inputs)), few.labels); },
+      net.parameters(), {.max_elements = 20});
+  if (!report) std::cerr << report;  // which parameter, which element, both values, kink or not
+  // clang-format on
+  CHECK(report.ok());
+  CHECK(accuracy > 0.85);
+}
+
+TEST_CASE("README: a user's activation, differentiated twice", "[docs]") {
+  // clang-format off
+  auto mish = elementwise("mish", [](auto x) { return x * tanh(log1p(exp(x))); });
+  Tape tape;
+  Var x = tape.variable({-1., 0., 2.});
+  Var slope = gradient(sum(mish(x)), x);     // recorded: more tape
+  Tensor curvature = tape.gradient(sum(slope), x);
+  // clang-format on
+  CHECK(gradcheck(mish, {x.value()}, {.order = 2}).ok());
+  CHECK(slope.value().flat(1) == Approx(0.6));
+  CHECK(curvature.flat(1) == Approx(0.64));
+}
+
+}  // namespace xtape

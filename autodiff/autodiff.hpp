@@ -1,9 +1,7 @@
 #pragma once
 
-// Tensors, tapes, operations and gradients: all of autodiff/.
-#include <xtape/autodiff/error.hpp>
+// All of autodiff/ but the views of xtensor.hpp.
+#include <xtape/autodiff/core.hpp>
+#include <xtape/autodiff/elementwise.hpp>
 #include <xtape/autodiff/gradcheck.hpp>
-#include <xtape/autodiff/gradient.hpp>
-#include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/rng.hpp>
-#include <xtape/autodiff/tape.hpp>

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include <xtape/autodiff/jet.hpp>
@@ -13,13 +12,15 @@ inline constexpr int kMaxElementwiseOrder = 8;
 
 namespace detail {
 /// A user's scalar function with its derivatives: out[i] = f⁽ᵒʳᵈᵉʳ⁾(x[i]).
-struct ElementwiseFunction {
+struct ElementwiseFunction : Counted {
   explicit ElementwiseFunction(std::string n) : name(std::move(n)) {}
   virtual ~ElementwiseFunction() = default;
   virtual void run(int order, const float* x, float* out, std::int64_t n) const = 0;
   virtual void run(int order, const double* x, double* out, std::int64_t n) const = 0;
   const std::string name;
 };
+inline void destroy(const ElementwiseFunction* f) noexcept { delete f; }
+using ElementwiseRef = Ref<const ElementwiseFunction>;
 
 template <class F>
 struct ElementwiseOf final : ElementwiseFunction {
@@ -61,14 +62,14 @@ struct ElementwiseOf final : ElementwiseFunction {
 class Elementwise {
  public:
   /// For elementwise(), which makes one from a lambda.
-  explicit Elementwise(std::shared_ptr<const detail::ElementwiseFunction> f) : f_(std::move(f)) {}
+  explicit Elementwise(detail::ElementwiseRef f) : f_(std::move(f)) {}
   /// y = f(x), element by element, floating only; differentiable kMaxElementwiseOrder times.
   Var operator()(const Var& x) const;
   /// The name given to elementwise().
   const std::string& name() const { return f_->name; }
 
  private:
-  std::shared_ptr<const detail::ElementwiseFunction> f_;
+  detail::ElementwiseRef f_;
 };
 
 /// An operation from a generic lambda of one scalar; its derivatives follow from the lambda.
@@ -81,7 +82,8 @@ class Elementwise {
 /// sqrt, atan, erf, abs, min, max, and pow with a constant exponent.
 template <class F>
 Elementwise elementwise(std::string name, F f) {
-  return Elementwise(std::make_shared<detail::ElementwiseOf<F>>(std::move(name), std::move(f)));
+  return Elementwise(
+      detail::ElementwiseRef(new detail::ElementwiseOf<F>(std::move(name), std::move(f))));
 }
 
 }  // namespace xtape

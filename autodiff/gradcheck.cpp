@@ -8,6 +8,7 @@
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/gradcheck.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/rng.hpp>
 
 namespace xtape {
 namespace {

@@ -195,12 +195,12 @@ Var Vjp::out() const {
   return record_ ? tape_.handle(node_, n.value) : Var(n.value);
 }
 
-const Spec& Vjp::in_spec() const {
+Spec Vjp::in_spec() const {
   const Tape::Node& n = tape_.nodes_[node_];
   return tape_.nodes_[tape_.edges_[n.first_edge + static_cast<std::uint32_t>(arg)]].spec;
 }
 
-const Spec& Vjp::out_spec() const { return tape_.nodes_[node_].spec; }
+Spec Vjp::out_spec() const { return tape_.nodes_[node_].spec; }
 
 const Attrs* Vjp::raw_attrs() const { return tape_.nodes_[node_].attrs.get(); }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -31,22 +30,24 @@ void trim() noexcept;
 
 namespace detail {
 
-/// Base of objects that share ownership through Ref: one atomic count, no weak references.
+/// Base of objects that share ownership through Ref: one atomic count, no weak references. The
+/// compilers' atomic builtins do what std::atomic would; <atomic> would triple the memory that
+/// compiling a user's file takes.
 class Counted {
  public:
   Counted() noexcept = default;
   Counted(const Counted&) noexcept {}
   Counted& operator=(const Counted&) noexcept { return *this; }
-  void retain() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  void retain() const noexcept { __atomic_fetch_add(&count_, 1, __ATOMIC_RELAXED); }
   /// True when the caller held the last reference and must destroy the object.
-  bool drop() const noexcept { return count_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
-  bool unique() const noexcept { return count_.load(std::memory_order_acquire) == 1; }
+  bool drop() const noexcept { return __atomic_fetch_sub(&count_, 1, __ATOMIC_ACQ_REL) == 1; }
+  bool unique() const noexcept { return __atomic_load_n(&count_, __ATOMIC_ACQUIRE) == 1; }
 
  protected:
   ~Counted() = default;
 
  private:
-  mutable std::atomic<std::uint32_t> count_{0};
+  mutable std::uint32_t count_ = 1;  // that of the Ref that takes the new object over
 };
 
 /// Shared ownership of a Counted object in the size of one pointer. `destroy(T*)`, found by
@@ -55,10 +56,11 @@ template <class T>
 class Ref {
  public:
   constexpr Ref() noexcept = default;
-  explicit Ref(T* p) noexcept : p_(p) {
+  /// Takes over an object just made, which begins with a count of one.
+  explicit Ref(T* p) noexcept : p_(p) {}
+  Ref(const Ref& o) noexcept : p_(o.p_) {
     if (p_) p_->retain();
   }
-  Ref(const Ref& o) noexcept : Ref(o.p_) {}
   Ref(Ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
   Ref& operator=(Ref o) noexcept {
     std::swap(p_, o.p_);

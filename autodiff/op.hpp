@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -8,7 +7,6 @@
 #include <typeinfo>
 #include <vector>
 
-#include <xtape/autodiff/rng.hpp>
 #include <xtape/autodiff/var.hpp>
 
 // For those who add operations: docs/design.md walks through an example. Users of existing
@@ -100,10 +98,11 @@ class Vjp {
   Var in(int i) const;
   /// The output. @throws Error when the rule did not declare that it reads it.
   Var out() const;
-  /// Shape and dtype of the input whose gradient is asked for: needs no declaration.
-  const Spec& in_spec() const;
+  /// Shape and dtype of the input whose gradient is asked for: needs no
+  /// declaration. (By value: the rule's own operations may move the nodes.)
+  Spec in_spec() const;
   /// Shape and dtype of the output.
-  const Spec& out_spec() const;
+  Spec out_spec() const;
   /// The attributes of the op, of the type it was recorded with.
   template <class T>
   const T& attrs() const {
@@ -131,23 +130,8 @@ struct VjpRule {
   std::uint32_t reads = 0;            ///< reads_in(i) and kReadsOut, or'ed.
 };
 
-/// One call of an op for the tests: inputs and the public function that takes them.
-struct Sample {
-  std::string label;                              ///< What is special about it, for messages.
-  std::vector<Tensor> inputs;                     ///< Differentiable where floating.
-  std::function<Var(std::span<const Var>)> call;  ///< The public function on the inputs.
-};
-
-/// Draws inputs for the samples of an op.
-struct Sampler {
-  Rng& rng;      ///< Where numbers come from.
-  DType dtype;   ///< Of what is drawn.
-  const Op& op;  ///< Gives domain and kinks.
-  /// Numbers in the op's domain (or [low, high)), at least 0.05 away from its kinks.
-  Tensor draw(const Shape& shape) const;
-  /// The same on [low, high).
-  Tensor draw(const Shape& shape, double low, double high) const;
-};
+struct Sample;   // see sample.hpp
+struct Sampler;  // see sample.hpp
 
 /// One operation, defined in one place. Instances are constants, listed in the registry only.
 struct Op {

@@ -2,7 +2,6 @@
 
 // Every public operation. Operands are Var: tensors, xtensor expressions, plain numbers,
 // parameters and recorded values convert by themselves.
-#include <xtape/autodiff/elementwise.hpp>
 #include <xtape/autodiff/gradient.hpp>
 #include <xtape/autodiff/ops/linalg.hpp>
 #include <xtape/autodiff/ops/pointwise.hpp>

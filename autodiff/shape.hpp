@@ -21,10 +21,8 @@ class Dims {
   /// @throws ShapeError when there are more than kMaxRank entries.
   Dims(std::initializer_list<std::int64_t> dims) { assign(dims.begin(), dims.end()); }
   /// From a range. @throws ShapeError for more than kMaxRank entries.
-  template <std::input_iterator It>
-  Dims(It first, It last) {
-    assign(first, last);
-  }
+  template <class It>
+  requires(!std::integral<It>) Dims(It first, It last) { assign(first, last); }
 
   /// Number of entries.
   int rank() const noexcept { return rank_; }

@@ -1,3 +1,4 @@
+#include <map>
 #include <mutex>
 #include <sstream>
 
@@ -105,8 +106,8 @@ struct Recorder {
     return found == boolean ? f64 : found;
   }
 
-  Tensor resolve(const Var& v) const {
-    if (v.kind_ != Var::Kind::number) return v.value();
+  // A plain number as a tensor.
+  Tensor materialize(const Var& v) const {
     const DType dtype = number_dtype();
     if (dtype == i64 && v.number_ != static_cast<double>(static_cast<std::int64_t>(v.number_))) {
       throw DTypeError(op.name, "the number " + std::to_string(v.number_) +
@@ -123,20 +124,23 @@ struct Recorder {
       throw ValueError(op.name,
                        "takes " + std::to_string(op.arity) + " operands, got " + std::to_string(n));
     }
-    Small<Tensor> values(n);
+    Small<Tensor> numbers(n);
+    Small<const Tensor*> values(n);  // no copies: each would cost two atomic operations
     Small<const Spec*> specs(n);
     for (std::size_t i = 0; i < n; ++i) {
-      values[i] = resolve(*in[i]);
-      specs[i] = &values[i].spec();
+      const bool number = in[i]->kind_ == Var::Kind::number;
+      if (number) numbers[i] = materialize(*in[i]);
+      values[i] = number ? &numbers[i] : &in[i]->value();
+      specs[i] = &values[i]->spec();
     }
     const Spec spec = op.infer({op, {specs.p, n}, attrs.get()});
     Tensor out;
     if (op.aliases) {
-      out = values[0].reshape(spec.shape);
+      out = values[0]->reshape(spec.shape);
     } else {
       out = Tensor::empty(spec.shape, spec.dtype);
       Small<KernelArgs::Operand> operands(n);
-      for (std::size_t i = 0; i < n; ++i) operands[i] = {values[i].raw(), specs[i]};
+      for (std::size_t i = 0; i < n; ++i) operands[i] = {values[i]->raw(), specs[i]};
       op.kernel({op, {operands.p, n}, out.raw(), spec, attrs.get()});
     }
     if (tape) return record(values.p, std::move(attrs), std::move(out));
@@ -151,7 +155,7 @@ struct Recorder {
     return Tape::kNone;
   }
 
-  Var record(const Tensor* values, AttrsRef attrs, Tensor out) {
+  Var record(const Tensor* const* values, AttrsRef attrs, Tensor out) {
     const std::size_t n = in.size();
     Small<std::uint32_t> at(n);
     bool requires_grad = false;
@@ -166,8 +170,9 @@ struct Recorder {
     }
     for (std::size_t i = 0; i < n; ++i) {
       if (!(reads & reads_in(static_cast<int>(i)))) continue;
-      if (at[i] == Tape::kNone) at[i] = tape->leaf(kConstant, values[i], false).index_;
-      tape->nodes_[at[i]].value = values[i];
+      if (at[i] == Tape::kNone) at[i] = tape->leaf(kConstant, *values[i], false).index_;
+      Tensor& kept = tape->nodes_[at[i]].value;
+      if (!kept.defined()) kept = *values[i];
     }
     const auto first = static_cast<std::uint32_t>(tape->edges_.size());
     for (std::size_t i = 0; i < n; ++i) tape->edges_.push_back(at[i]);
@@ -182,7 +187,10 @@ Var apply(const Op& op, std::span<const Var* const> inputs, AttrsRef attrs) {
   return Recorder{op, inputs}.run(std::move(attrs));
 }
 
-Tape::Tape() : slot_(acquire_slot(this)) {}
+Tape::Tape() : slot_(acquire_slot(this)) {
+  nodes_.reserve(32);  // a small network fits without growing
+  edges_.reserve(64);
+}
 
 Tape::~Tape() {
   Slots& s = slots();

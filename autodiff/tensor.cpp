@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <ostream>
@@ -210,6 +211,25 @@ std::string Tensor::str(int precision) const {
 }
 
 std::ostream& operator<<(std::ostream& os, const Tensor& t) { return os << t.str(); }
+
+bool all_finite(const Tensor& t) {
+  // Adding one to the exponent field overflows into the sign exactly for NaN and infinities. Made
+  // of integer operations, so that the compiler vectorises it.
+  const auto check = [&](auto one) {
+    using U = decltype(one);
+    constexpr U kSign = U{1} << (8 * sizeof(U) - 1);
+    const auto* bits = static_cast<const unsigned char*>(t.raw());
+    U seen = 0;
+    for (std::int64_t i = 0; i < t.size(); ++i, bits += sizeof(U)) {
+      U u;
+      std::memcpy(&u, bits, sizeof(U));
+      seen |= (u & ~kSign) + one;
+    }
+    return (seen & kSign) == 0;
+  };
+  if (t.dtype() == f32) return check(std::uint32_t{1} << 23);
+  return t.dtype() == f64 ? check(std::uint64_t{1} << 52) : true;
+}
 
 bool identical(const Tensor& a, const Tensor& b) {
   return a.spec() == b.spec() && std::memcmp(a.raw(), b.raw(), a.nbytes()) == 0;

@@ -1,10 +1,8 @@
 #pragma once
 
-#include <algorithm>
 #include <concepts>
 #include <initializer_list>
 #include <iosfwd>
-#include <iterator>
 #include <span>
 #include <string>
 
@@ -101,7 +99,7 @@ class Tensor {
   /// Copies `values` into a vector.
   template <class C>
   static Tensor from(const C& values) {
-    return from(values, {static_cast<std::int64_t>(std::size(values))});
+    return from(values, {static_cast<std::int64_t>(values.size())});
   }
 
   /// False for an empty handle.
@@ -182,6 +180,8 @@ class Tensor {
 };
 
 std::ostream& operator<<(std::ostream& os, const Tensor& t);
+/// True when no element is NaN or infinite.
+bool all_finite(const Tensor& t);
 /// Same shape, dtype and bits (NaN equals NaN of the same bits).
 bool identical(const Tensor& a, const Tensor& b);
 
@@ -204,11 +204,10 @@ Tensor Tensor::from(std::span<const T> values, const Shape& shape) {
   const auto n = static_cast<std::int64_t>(values.size());
   if (n != shape.size()) detail::throw_size("from", n, shape);
   Tensor t = empty(shape, dtype_of<T>());
-  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, bool>) {
-    std::copy(values.begin(), values.end(), static_cast<T*>(t.raw()));
-  } else {
-    std::copy(values.begin(), values.end(), static_cast<std::int64_t*>(t.raw()));
-  }
+  constexpr bool kStored =
+      std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, bool>;
+  auto* out = static_cast<std::conditional_t<kStored, T, std::int64_t>*>(t.raw());
+  for (const T v : values) *out++ = v;
   return t;
 }
 
@@ -223,11 +222,15 @@ Tensor::operator X() const {
     detail::throw_size("to xtensor: fixed rank", static_cast<std::int64_t>(shape.size()),
                        this->shape());
   }
-  std::copy(this->shape().begin(), this->shape().end(), shape.begin());
+  for (int i = 0; i < rank(); ++i) {
+    using Extent = typename X::shape_type::value_type;
+    shape[static_cast<std::size_t>(i)] = static_cast<Extent>(this->shape()[i]);
+  }
   X x = X::from_shape(shape);
   dispatch(dtype(), [&](auto zero) {
     const auto* in = static_cast<const decltype(zero)*>(raw());
-    std::transform(in, in + size(), x.begin(), [](auto v) { return static_cast<T>(v); });
+    auto out = x.begin();
+    for (std::int64_t i = 0; i < size(); ++i, ++out) *out = static_cast<T>(in[i]);
   });
   return x;
 }

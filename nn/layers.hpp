@@ -1,5 +1,6 @@
 #pragma once
 
+#include <xtape/autodiff/elementwise.hpp>
 #include <xtape/nn/module.hpp>
 
 namespace xtape::nn {

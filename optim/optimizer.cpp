@@ -14,11 +14,6 @@ void check_rate(double rate) {
   }
 }
 
-// One pass in the common case: a finite sum has finite terms. (A sum of finite f64 may overflow.)
-bool all_finite(const Tensor& g) {
-  return std::isfinite(sum(g).item()) || sum(Var(g) - g).item() == 0;
-}
-
 void check_gradient(const Parameter& p, const Tensor& g) {
   if (!g.defined()) {
     throw ValueError(p.name(), "has no gradient: take it from tape.gradient(loss, parameters)");

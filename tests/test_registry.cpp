@@ -1,5 +1,7 @@
 #include <set>
 
+#include <xtape/autodiff/sample.hpp>
+
 #include "support.hpp"
 
 // The suite that every op passes because it is in the registry: finite differences at orders 1 and

@@ -2,15 +2,17 @@
 #include <complex>
 #include <limits>
 #include <string>
-#include <xflens/cxxblas/cxxblas.cxx>
 #include <xtensor-blas/xblas_config.hpp>
 
-#include <xtape/autodiff/error.hpp>
-#include <xtape/autodiff/kernels/gemm.hpp>
-
+// Between the includes on purpose: what cxxblas is parsed without, it silently does without.
 #ifndef HAVE_CBLAS
 #error "without HAVE_CBLAS xtensor-blas uses a slow generic product instead of OpenBLAS"
 #endif
+#include <xflens/cxxblas/cxxblas.cxx>
+
+#include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/kernels/elementwise.hpp>
+#include <xtape/autodiff/kernels/gemm.hpp>
 
 namespace xtape::kernels {
 namespace {
@@ -31,6 +33,15 @@ void tiny(const Gemm& g, const T* a, const T* b, T* c) {
   }
 }
 
+// The product of a column and a row.
+template <class T>
+void outer(const Gemm& g, const T* a, const T* b, T* c) {
+  for (std::int64_t i = 0; i < g.m; ++i, c += g.n) {
+    const T x = a[i];
+    run([x](T y) { return x * y; }, c, g.n, Run<T>{b});
+  }
+}
+
 template <class T>
 void multiply(const Gemm& g, const T* a, const T* b, T* c) {
   if (g.m == 0 || g.n == 0) return;
@@ -45,6 +56,14 @@ void multiply(const Gemm& g, const T* a, const T* b, T* c) {
                                    ": the BLAS counts no further");
   }
   const auto to_int = [](std::int64_t v) { return static_cast<xt::blas_index_t>(v); };
+  if (g.k == 1) return outer(g, a, b, c);
+  if (g.m == 1) {  // a row times a matrix
+    const auto rows = to_int(g.transpose_b ? g.n : g.k),
+               columns = to_int(g.transpose_b ? g.k : g.n);
+    return cxxblas::gemv<xt::blas_index_t>(cxxblas::RowMajor,
+                                           g.transpose_b ? cxxblas::NoTrans : cxxblas::Trans, rows,
+                                           columns, T{1}, b, columns, a, 1, T{0}, c, 1);
+  }
   cxxblas::gemm<xt::blas_index_t>(
       cxxblas::RowMajor, g.transpose_a ? cxxblas::Trans : cxxblas::NoTrans,
       g.transpose_b ? cxxblas::Trans : cxxblas::NoTrans, to_int(g.m), to_int(g.n), to_int(g.k),

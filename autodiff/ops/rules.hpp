@@ -6,6 +6,7 @@
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/kernels/elementwise.hpp>
 #include <xtape/autodiff/op.hpp>
+#include <xtape/autodiff/sample.hpp>
 
 // What op definitions share: shape and dtype rules, constructors for elementwise ops, samplers.
 namespace xtape::rules {

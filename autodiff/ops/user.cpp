@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include <xtape/autodiff/elementwise.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
@@ -9,7 +10,7 @@ namespace {
 using namespace rules;
 
 struct UserAttrs {
-  std::shared_ptr<const detail::ElementwiseFunction> f;
+  detail::ElementwiseRef f;
   int order;
   std::string str() const { return f->name + std::string(static_cast<std::size_t>(order), '\''); }
   bool operator==(const UserAttrs&) const = default;

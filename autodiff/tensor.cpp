@@ -219,10 +219,11 @@ bool all_finite(const Tensor& t) {
     using U = decltype(one);
     constexpr U kSign = U{1} << (8 * sizeof(U) - 1);
     const auto* bits = static_cast<const unsigned char*>(t.raw());
+    const auto n = static_cast<std::size_t>(t.size());
     U seen = 0;
-    for (std::int64_t i = 0; i < t.size(); ++i, bits += sizeof(U)) {
+    for (std::size_t i = 0; i < n; ++i) {
       U u;
-      std::memcpy(&u, bits, sizeof(U));
+      std::memcpy(&u, bits + i * sizeof(U), sizeof(U));
       seen |= (u & ~kSign) + one;
     }
     return (seen & kSign) == 0;

@@ -12,7 +12,8 @@ std::vector<const Op*> collect() {
   std::vector<const Op*> all;
   for (const auto family :
        {families::arithmetic, families::transcendental, families::comparison, families::reduction,
-        families::shaping, families::indexing, families::linalg, families::user}) {
+        families::along_axis, families::shaping, families::slicing, families::indexing,
+        families::linalg, families::user}) {
     const auto ops = family();
     all.insert(all.end(), ops.begin(), ops.end());
   }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
+#include <type_traits>
 
 #include <xtape/autodiff/kernels/elementwise.hpp>
 #include <xtape/autodiff/kernels/strided.hpp>
@@ -13,6 +16,53 @@ namespace xtape::kernels {
 inline constexpr std::int64_t kLanes = 16;   // independent accumulators of one run: SIMD width
 inline constexpr std::int64_t kTile = 64;    // neighbouring outputs reduced together
 inline constexpr std::int64_t kChunk = 512;  // elements per partial result: bounds rounding
+
+// Sums of f32 are taken in double: the result is right to its last bit or so at any length.
+template <class T>
+struct Sum {
+  using Acc = std::conditional_t<std::is_same_v<T, std::int64_t>, std::int64_t, double>;
+  static Acc init() { return 0; }
+  static void add(Acc& acc, T x) { acc += static_cast<Acc>(x); }
+  static void merge(Acc& acc, Acc o) { acc += o; }
+};
+
+template <class T, bool kLargest>
+struct Extremum {
+  using Acc = T;
+  static Acc init() {
+    if constexpr (std::is_same_v<T, std::int64_t>) {
+      return kLargest ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max();
+    } else {
+      return kLargest ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::infinity();
+    }
+  }
+  static void add(Acc& acc, T x) { acc = ((kLargest ? x > acc : x < acc) || x != x) ? x : acc; }
+  static void merge(Acc& acc, T x) { add(acc, x); }
+};
+
+// Σ e^(x−m) and its maximum m, merged without overflow.
+template <class T>
+struct LogSumExp {
+  struct Acc {
+    double max = -std::numeric_limits<double>::infinity();
+    double sum = 0;
+  };
+  static Acc init() { return {}; }
+  static void merge(Acc& a, const Acc& b) {
+    if (b.max != b.max || a.max < b.max) {
+      a.sum = std::isinf(a.max) ? b.sum : a.sum * std::exp(a.max - b.max) + b.sum;
+      a.max = b.max;
+    } else if (b.sum > 0) {
+      a.sum += a.max == b.max ? b.sum : b.sum * std::exp(b.max - a.max);
+    }
+  }
+  static void add(Acc& a, T x) { merge(a, {static_cast<double>(x), 1}); }
+};
+
+template <class T>
+using Largest = Extremum<T, true>;
+template <class T>
+using Smallest = Extremum<T, false>;
 
 /// The axes of a reduction split into those that stay and those that go.
 struct ReduceGeometry {

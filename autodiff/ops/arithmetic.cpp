@@ -179,12 +179,8 @@ void clamp_block(const BlockArgs& a) {
   dispatch_numeric(a.dtype, [&](auto t) {
     using T = decltype(t);
     const auto low = static_cast<T>(attrs.low), high = static_cast<T>(attrs.high);
-    kernels::unary_block<decltype([](T x) { return x; }), T>({}, a);
-    auto* out = static_cast<T*>(a.out);
-    kernels::run([low, high](T x) { return x < low    ? low
-                                           : x > high ? high
-                                                      : x; }, out, a.n,
-                 kernels::Run<T>{out});
+    const auto f = [low, high](T x) { return x < low ? low : x > high ? high : x; };
+    kernels::unary_block<decltype(f), T>(f, a);
   });
 }
 

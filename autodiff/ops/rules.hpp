@@ -138,6 +138,10 @@ inline Var pass(const Vjp& v) { return v.ct; }
 /// The gradient of what is flat everywhere: zeros, whatever the cotangent.
 inline Var flat(const Vjp& v) { return Tensor::zeros(v.ct.shape(), v.ct.dtype()); }
 
+[[noreturn]] inline void throw_nothing(std::string_view op, const Shape& shape) {
+  throw ShapeError(op, "shape " + shape.str() + " has no elements to choose from");
+}
+
 }  // namespace xtape::rules
 
 namespace xtape::families {
@@ -148,7 +152,9 @@ Family arithmetic();
 Family transcendental();
 Family comparison();
 Family reduction();
+Family along_axis();
 Family shaping();
+Family slicing();
 Family indexing();
 Family linalg();
 Family user();

@@ -1,7 +1,7 @@
 #include <cstring>
 #include <utility>
 
-#include <xtape/autodiff/kernels/strided.hpp>
+#include <xtape/autodiff/kernels/copy.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
@@ -9,6 +9,7 @@ namespace xtape {
 namespace {
 
 using namespace rules;
+using kernels::advance, kernels::copy_strided;
 
 struct ShapeAttrs {
   Shape shape;
@@ -21,46 +22,6 @@ struct PermAttrs {
   std::string str() const { return perm.str(); }
   bool operator==(const PermAttrs&) const = default;
 };
-
-// start, step and length per axis, resolved against the shape `whole`.
-struct SliceAttrs {
-  Shape whole, length;
-  Dims start, step;
-  std::string str() const {
-    return "from " + start.str() + " step " + step.str() + " length " + length.str();
-  }
-  bool operator==(const SliceAttrs&) const = default;
-};
-
-// Copies a strided view of `in` to a strided view of `out`, element by element of `shape`.
-void copy_strided(const void* in, const kernels::Strides& from, void* out,
-                  const kernels::Strides& to, const Shape& shape, std::size_t bytes) {
-  const kernels::StridedLoop<2> loop(shape, {from, to});
-  const std::int64_t n = loop.inner(), a = loop.inner_stride(0), b = loop.inner_stride(1);
-  const auto copy = [&](auto unit) {
-    using U = decltype(unit);
-    loop.each([&](const auto& offset) {
-      const U* x = static_cast<const U*>(in) + offset[0];
-      U* y = static_cast<U*>(out) + offset[1];
-      if (a == 1 && b == 1) {
-        std::memcpy(y, x, static_cast<std::size_t>(n) * sizeof(U));
-      } else {
-        for (std::int64_t i = 0; i < n; ++i) y[i * b] = x[i * a];
-      }
-    });
-  };
-  if (shape.size() == 0) return;
-  if (bytes == 8) return copy(std::uint64_t{});
-  if (bytes == 4) return copy(std::uint32_t{});
-  copy(std::uint8_t{});
-}
-
-const void* advance(const void* p, std::int64_t elements, std::size_t bytes) {
-  return static_cast<const char*>(p) + elements * static_cast<std::int64_t>(bytes);
-}
-void* advance(void* p, std::int64_t elements, std::size_t bytes) {
-  return static_cast<char*>(p) + elements * static_cast<std::int64_t>(bytes);
-}
 
 // --- reshape --------------------------------------------------------------------------------
 
@@ -185,124 +146,6 @@ constexpr Op kTranspose{.name = "transpose",
                         .vjp = {{transpose_vjp}},
                         .samples = transpose_samples};
 
-// --- slice and its transpose ----------------------------------------------------------------
-
-struct Window {
-  kernels::Strides strides{};
-  std::int64_t first = 0;
-  explicit Window(const SliceAttrs& s) {
-    const kernels::Strides own = kernels::row_major(s.whole);
-    for (int i = 0; i < s.whole.rank(); ++i) {
-      const auto k = static_cast<std::size_t>(i);
-      strides[k] = own[k] * s.step[i];
-      first += own[k] * s.start[i];
-    }
-  }
-};
-
-void slice_kernel(const KernelArgs& a) {
-  const auto& s = get_attrs<SliceAttrs>(a.attrs);
-  const Window w(s);
-  const std::size_t bytes = size_of(a.spec.dtype);
-  copy_strided(advance(a.in[0].data, w.first, bytes), w.strides, a.out,
-               kernels::row_major(s.length), s.length, bytes);
-}
-
-void unslice_kernel(const KernelArgs& a) {
-  const auto& s = get_attrs<SliceAttrs>(a.attrs);
-  const Window w(s);
-  const std::size_t bytes = size_of(a.spec.dtype);
-  std::memset(a.out, 0, a.spec.nbytes());
-  copy_strided(a.in[0].data, kernels::row_major(s.length), advance(a.out, w.first, bytes),
-               w.strides, s.length, bytes);
-}
-
-Var unslice(const Var& x, const SliceAttrs& s);
-Var slice(const Var& x, const SliceAttrs& s);
-
-struct SliceCase {
-  Shape shape;
-  std::vector<Slice> slices;
-};
-
-std::vector<SliceCase> slice_cases() {
-  return {{{5}, {{1, 4}}},
-          {{5}, {{{}, {}, -1}}},
-          {{6, 4}, {{1, {}, 2}, {-3, -1}}},
-          {{3, 4}, {{}, {3, 0, -2}}},
-          {{2, 3, 2, 2}, {{0, 1}, {}, {1, 2}}},
-          {{4}, {{3, 2}}},
-          {{0, 2}, {{0, 5}}}};
-}
-
-std::vector<Sample> slice_samples(const Sampler& s) {
-  std::vector<Sample> out;
-  for (const SliceCase& c : slice_cases()) {
-    out.push_back({c.shape.str(), {s.draw(c.shape)}, [slices = c.slices](std::span<const Var> in) {
-                     return xtape::slice(in[0], slices);
-                   }});
-  }
-  return out;
-}
-
-// The gradient of a slice is what unslice computes; taking it exercises the op by its only user.
-std::vector<Sample> unslice_samples(const Sampler& s) {
-  std::vector<Sample> out;
-  for (const SliceCase& c : slice_cases()) {
-    const Shape small = xtape::slice(Tensor::zeros(c.shape), c.slices).shape();
-    out.push_back(
-        {small.str() + " in " + c.shape.str(), {s.draw(small)}, [c](std::span<const Var> in) {
-           Tape* tape = in[0].tape();
-           Tape own;
-           const Var whole = (tape ? tape : &own)->variable(Tensor::zeros(c.shape, in[0].dtype()));
-           return gradient(xtape::slice(whole, c.slices), whole, {.cotangent = in[0]});
-         }});
-  }
-  return out;
-}
-
-constexpr Op kSlice{.name = "slice",
-                    .math = "y = x[start:stop:step, …]",
-                    .gradient = "x̄ = ȳ inside the slice, 0 outside",
-                    .infer = [](const InferArgs& a) -> Spec {
-                      return {get_attrs<SliceAttrs>(a.attrs).length, a.in[0]->dtype};
-                    },
-                    .kernel = slice_kernel,
-                    .vjp = {{[](const Vjp& v) { return unslice(v.ct, v.attrs<SliceAttrs>()); }}},
-                    .samples = slice_samples};
-
-constexpr Op kUnslice{.name = "unslice",
-                      .math = "y = 0, y[start:stop:step, …] = x",
-                      .gradient = "x̄ = ȳ[start:stop:step, …]",
-                      .infer = [](const InferArgs& a) -> Spec {
-                        return {get_attrs<SliceAttrs>(a.attrs).whole, a.in[0]->dtype};
-                      },
-                      .kernel = unslice_kernel,
-                      .vjp = {{[](const Vjp& v) { return slice(v.ct, v.attrs<SliceAttrs>()); }}},
-                      .samples = unslice_samples};
-
-Var unslice(const Var& x, const SliceAttrs& s) { return apply(kUnslice, {&x}, make_attrs(s)); }
-Var slice(const Var& x, const SliceAttrs& s) { return apply(kSlice, {&x}, make_attrs(s)); }
-
-// Python's rule for slice indices (CPython, PySlice_AdjustIndices).
-void resolve(const Slice& s, std::int64_t n, SliceAttrs& out) {
-  if (s.step == 0) throw ValueError("slice", "step 0: must be positive or negative");
-  const bool up = s.step > 0;
-  const std::int64_t low = up ? 0 : -1, high = up ? n : n - 1;
-  const auto place = [&](const std::optional<std::int64_t>& p, std::int64_t otherwise) {
-    if (!p) return otherwise;
-    const std::int64_t from_front = *p < 0 ? *p + n : *p;
-    return std::min(std::max(from_front, low), high);
-  };
-  const std::int64_t start = place(s.start, up ? low : high);
-  const std::int64_t stop = place(s.stop, up ? high : low);
-  const std::int64_t span = up ? stop - start : start - stop;
-  const std::int64_t step = up ? s.step : -s.step;
-  out.length.push_back(span > 0 ? (span - 1) / step + 1 : 0);
-  out.start.push_back(out.length[out.length.rank() - 1] ? start : 0);
-  out.step.push_back(s.step);
-}
-
 // --- concat ---------------------------------------------------------------------------------
 
 struct ConcatAttrs {
@@ -400,25 +243,6 @@ Var transpose(const Var& x, const Axes& perm) {
   return apply(kTranspose, {&x}, make_attrs(PermAttrs{order}));
 }
 
-Var slice(const Var& x, const std::vector<Slice>& slices) {
-  SliceAttrs s{x.shape(), {}, {}, {}};
-  if (static_cast<int>(slices.size()) > s.whole.rank()) {
-    throw ShapeError("slice", std::to_string(slices.size()) + " slices of shape " + s.whole.str() +
-                                  ": at most one for each axis");
-  }
-  for (int i = 0; i < s.whole.rank(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    resolve(k < slices.size() ? slices[k] : Slice{}, s.whole[i], s);
-  }
-  return slice(x, s);
-}
-
-Var slice(const Var& x, std::int64_t axis, const Slice& s) {
-  std::vector<Slice> slices(static_cast<std::size_t>(normalize_axis("slice", axis, x.shape())) + 1);
-  slices.back() = s;
-  return slice(x, slices);
-}
-
 Var concat(const std::vector<Var>& xs, std::int64_t axis) {
   if (xs.empty()) throw ShapeError("concat", "no operands: there is nothing to join");
   ConcatAttrs attrs{normalize_axis("concat", axis, xs[0].shape()), {}};
@@ -453,7 +277,7 @@ Var stack(const std::vector<Var>& xs, std::int64_t axis) {
 }
 
 namespace families {
-Family shaping() { return {&kReshape, &kBroadcast, &kTranspose, &kSlice, &kUnslice, &kConcat}; }
+Family shaping() { return {&kReshape, &kBroadcast, &kTranspose, &kConcat}; }
 }  // namespace families
 
 }  // namespace xtape

@@ -1,0 +1,176 @@
+#include <cmath>
+
+#include <xtape/autodiff/kernels/math.hpp>
+#include <xtape/autodiff/kernels/reduce.hpp>
+#include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/rules.hpp>
+
+namespace xtape {
+namespace {
+
+using namespace rules;
+using kernels::Largest, kernels::Sum;
+
+struct AxisAttrs {
+  int axis;
+  bool keepdims = true;
+  std::string str() const { return "axis " + std::to_string(axis); }
+  bool operator==(const AxisAttrs&) const = default;
+};
+
+// Calls f(first element, stride) for each line of x along the axis.
+template <class F>
+void each_line(const Shape& shape, int axis, F&& f) {
+  std::int64_t outer = 1, inner = 1;
+  for (int i = 0; i < axis; ++i) outer *= shape[i];
+  for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
+  const std::int64_t n = axis < shape.rank() ? shape[axis] : 1;
+  for (std::int64_t o = 0; o < outer; ++o) {
+    for (std::int64_t i = 0; i < inner; ++i) f(o * n * inner + i, inner, n);
+  }
+}
+
+template <class T>
+T line_max(const T* x, std::int64_t stride, std::int64_t n) {
+  if (stride == 1) return kernels::reduce_run<Largest<T>>(x, n);
+  T m = Largest<T>::init();
+  for (std::int64_t i = 0; i < n; ++i) Largest<T>::add(m, x[i * stride]);
+  return m;
+}
+
+// out = e^(x − m), and their sum.
+template <class T>
+double line_exp(const T* x, T* out, T m, std::int64_t stride, std::int64_t n) {
+  const auto f = [m](T v) { return math::exp(v - m); };
+  if (stride == 1) {
+    kernels::run(f, out, n, kernels::Run<T>{x});
+    return kernels::reduce_run<Sum<T>>(out, n);
+  }
+  double total = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    out[i * stride] = f(x[i * stride]);
+    total += static_cast<double>(out[i * stride]);
+  }
+  return total;
+}
+
+template <bool kLog>
+void softmax_kernel(const KernelArgs& a) {
+  const int axis = get_attrs<AxisAttrs>(a.attrs).axis;
+  dispatch_floating(a.spec.dtype, [&](auto t) {
+    using T = decltype(t);
+    each_line(a.spec.shape, axis, [&](std::int64_t at, std::int64_t stride, std::int64_t n) {
+      const auto* x = static_cast<const T*>(a.in[0].data) + at;
+      auto* out = static_cast<T*>(a.out) + at;
+      const T m = line_max(x, stride, n);
+      const double total = line_exp(x, out, m, stride, n);
+      const T log_total = static_cast<T>(std::log(total));
+      const T scale = static_cast<T>(1 / total);
+      for (std::int64_t i = 0; i < n; ++i) {
+        T& y = out[i * stride];
+        y = kLog ? (x[i * stride] - m) - log_total : y * scale;
+      }
+    });
+  });
+}
+
+Var softmax_vjp(const Vjp& v) {
+  const Var y = v.out();
+  const Var weighted = chain(v.ct, y);
+  return weighted - y * sum(weighted, v.attrs<AxisAttrs>().axis, true);
+}
+
+Var log_softmax_vjp(const Vjp& v) {
+  return v.ct - exp(v.out()) * sum(v.ct, v.attrs<AxisAttrs>().axis, true);
+}
+
+std::vector<Sample> axis_samples(const Sampler& s, Var (*f)(const Var&, std::int64_t)) {
+  std::vector<Sample> out;
+  const auto add = [&](const Shape& shape, std::int64_t axis) {
+    out.push_back({shape.str() + " axis " + std::to_string(axis),
+                   {s.draw(shape)},
+                   [=](std::span<const Var> in) { return f(in[0], axis); }});
+  };
+  add({1}, 0);
+  add({5}, 0);
+  add({3, 20}, -1);
+  add({4, 3}, 0);
+  add({2, 3, 2, 2}, 1);
+  add({0, 3}, 1);
+  add({3, 0}, 1);
+  return out;
+}
+
+std::vector<Sample> softmax_samples(const Sampler& s) { return axis_samples(s, softmax); }
+std::vector<Sample> log_softmax_samples(const Sampler& s) { return axis_samples(s, log_softmax); }
+std::vector<Sample> argmax_samples(const Sampler& s) {
+  auto out = axis_samples(s, [](const Var& x, std::int64_t axis) { return argmax(x, axis); });
+  out.pop_back();  // nothing to choose from
+  return out;
+}
+
+constexpr Op kSoftmax{.name = "softmax",
+                      .math = "y = eˣ / Σ eˣ",
+                      .gradient = "x̄ = y (ȳ − Σ ȳ y)",
+                      .infer = floating_unary,
+                      .kernel = softmax_kernel<false>,
+                      .vjp = {{softmax_vjp, kReadsOut}},
+                      .samples = softmax_samples};
+
+constexpr Op kLogSoftmax{.name = "log_softmax",
+                         .math = "y = x − ln Σ eˣ",
+                         .gradient = "x̄ = ȳ − e^y Σ ȳ",
+                         .infer = floating_unary,
+                         .kernel = softmax_kernel<true>,
+                         .vjp = {{log_softmax_vjp, kReadsOut}},
+                         .samples = log_softmax_samples};
+
+Spec argmax_infer(const InferArgs& a) {
+  const auto& attrs = get_attrs<AxisAttrs>(a.attrs);
+  const Shape& shape = numeric_unary(a).shape;
+  const Shape out = reduced(shape, attrs.axis, attrs.keepdims);
+  if (shape.size() == 0 && out.size() > 0) throw_nothing("argmax", shape);
+  return {out, i64};
+}
+
+void argmax_kernel(const KernelArgs& a) {
+  dispatch_numeric(a.in[0].spec->dtype, [&](auto t) {
+    using T = decltype(t);
+    auto* out = static_cast<std::int64_t*>(a.out);
+    const int axis = get_attrs<AxisAttrs>(a.attrs).axis;
+    each_line(a.in[0].spec->shape, axis, [&](std::int64_t at, std::int64_t stride, std::int64_t n) {
+      const auto* x = static_cast<const T*>(a.in[0].data) + at;
+      std::int64_t best = 0;
+      for (std::int64_t i = 1; i < n; ++i) {
+        const T v = x[i * stride], top = x[best * stride];
+        if (v > top || (v != v && top == top)) best = i;
+      }
+      *out++ = best;
+    });
+  });
+}
+
+constexpr Op kArgmax{.name = "argmax",
+                     .math = "y = position of max x",
+                     .gradient = "none: the result is an index",
+                     .infer = argmax_infer,
+                     .kernel = argmax_kernel,
+                     .samples = argmax_samples};
+
+Var along(const Op& op, const Var& x, std::int64_t axis, bool keepdims = true) {
+  return apply(op, {&x}, make_attrs(AxisAttrs{normalize_axis(op.name, axis, x.shape()), keepdims}));
+}
+
+}  // namespace
+
+Var softmax(const Var& x, std::int64_t axis) { return along(kSoftmax, x, axis); }
+Var log_softmax(const Var& x, std::int64_t axis) { return along(kLogSoftmax, x, axis); }
+Var argmax(const Var& x, std::int64_t axis, bool keepdims) {
+  return along(kArgmax, x, axis, keepdims);
+}
+
+namespace families {
+Family along_axis() { return {&kSoftmax, &kLogSoftmax, &kArgmax}; }
+}  // namespace families
+
+}  // namespace xtape

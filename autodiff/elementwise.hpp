@@ -74,7 +74,7 @@ class Elementwise {
 
 /// An operation from a generic lambda of one scalar; its derivatives follow from the lambda.
 ///
-///     auto mish = elementwise("mish", [](auto x) { return x * tanh(log1p(exp(x))); });
+///     auto mish = elementwise("mish", [](auto x) { return x * tanh(softplus(x)); });
 ///     Var y = mish(x);
 ///
 /// The lambda is evaluated on Jet, truncated Taylor series. It may use + − × ÷, comparisons and

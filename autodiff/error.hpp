@@ -6,6 +6,11 @@
 
 namespace xtape {
 
+namespace detail {
+/// A number as people write it, for messages: "0.5", "1e+300".
+std::string text(double v);
+}  // namespace detail
+
 /// Base of every exception that xtape throws on purpose.
 ///
 /// The text reads `[where] what met: the rule it broke; what to write instead`. Errors are thrown

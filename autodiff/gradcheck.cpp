@@ -38,6 +38,9 @@ class Checker {
     base_ = problem_.value(problem_.point);
     const double again = problem_.value(problem_.point);
     report.deterministic = base_ == again || (std::isnan(base_) && std::isnan(again));
+    const bool anything = std::any_of(problem_.point.begin(), problem_.point.end(),
+                                      [](const Tensor& t) { return t.size() > 0; });
+    report.finite = std::isfinite(base_) || !anything;
     gradient_ = problem_.gradient(problem_.point);
     for (std::size_t k = 0; k < problem_.point.size(); ++k) report.entries.push_back(check(k));
     return report;
@@ -133,7 +136,8 @@ class Checker {
       e.kinks += o.kink;
       const double size = std::max({std::abs(a), std::abs(o.numeric), 1e-300});
       // Failures first, then errors away from kinks, which are no errors.
-      const double error = std::isnan(a) ? 1 : std::abs(a - o.numeric) / size;
+      const bool comparable = std::isfinite(a) && std::isfinite(o.numeric);
+      const double error = comparable ? std::abs(a - o.numeric) / size : INFINITY;
       const double rank = pass ? (o.kink ? 0 : std::min(error, 1.0)) : 2 + error;
       if (rank <= worst) continue;
       worst = rank;
@@ -227,6 +231,7 @@ GradcheckReport check_orders(const Recorded& record, const std::vector<std::stri
     GradcheckReport r =
         Checker(make_problem(record, names, point, order, options.seed), options, order).run();
     all.deterministic &= r.deterministic;
+    all.finite &= r.finite;
     all.entries.insert(all.entries.end(), r.entries.begin(), r.entries.end());
   }
   return all;
@@ -235,6 +240,11 @@ GradcheckReport check_orders(const Recorded& record, const std::vector<std::stri
 }  // namespace
 
 namespace detail {
+
+void throw_arity(std::size_t takes, std::size_t inputs) {
+  throw ValueError("gradcheck", "the function takes " + std::to_string(takes) + " inputs, got " +
+                                    std::to_string(inputs) + ": give one tensor for each");
+}
 
 GradcheckReport gradcheck(const CheckedFunction& f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& options) {
@@ -283,7 +293,7 @@ GradcheckReport gradcheck_parameters(const std::function<Var(Tape&)>& f,
 }
 
 bool GradcheckReport::ok() const {
-  return deterministic && std::none_of(entries.begin(), entries.end(), [](const auto& e) {
+  return deterministic && finite && std::none_of(entries.begin(), entries.end(), [](const auto& e) {
            return e.failed > 0 || e.direction_failed;
          });
 }
@@ -292,6 +302,7 @@ std::string GradcheckReport::str() const {
   std::ostringstream os;
   os.precision(9);
   if (!deterministic) os << "FAIL  the function is not deterministic: two evaluations differ\n";
+  if (!finite) os << "FAIL  the function is NaN or infinite at this point\n";
   for (const GradcheckEntry& e : entries) {
     const bool bad = e.failed > 0 || e.direction_failed;
     os << (bad ? "FAIL  " : "ok    ") << e.name << ' ' << e.shape

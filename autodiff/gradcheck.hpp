@@ -49,7 +49,8 @@ struct GradcheckReport {
   /// One for each input and order.
   std::vector<GradcheckEntry> entries;
   bool deterministic = true;  ///< False when two evaluations at one point differ.
-  /// True when the function is deterministic and no element is wrong.
+  bool finite = true;         ///< False when the value there is NaN or infinite.
+  /// True when the function is deterministic and finite, and no element is wrong.
   bool ok() const;
   /// The same as ok().
   explicit operator bool() const { return ok(); }
@@ -63,19 +64,28 @@ using CheckedFunction = std::function<Var(std::span<const Var>)>;
 GradcheckReport gradcheck(const CheckedFunction& f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& options);
 
+[[noreturn]] void throw_arity(std::size_t takes, std::size_t inputs);
+
 // f as a function of a span: f(x), f(x, y), f(x, y, z), f(x, y, z, w) or f(span).
+template <std::size_t N, class F>
+CheckedFunction unpack_as(F f) {
+  return [f](std::span<const Var> in) -> Var {
+    if (in.size() != N) throw_arity(N, in.size());
+    if constexpr (N == 1) return f(in[0]);
+    if constexpr (N == 2) return f(in[0], in[1]);
+    if constexpr (N == 3) return f(in[0], in[1], in[2]);
+    if constexpr (N == 4) return f(in[0], in[1], in[2], in[3]);
+  };
+}
+
 template <class F>
 CheckedFunction unpack(F f) {
   using V = const Var&;
   if constexpr (std::is_invocable_v<F, std::span<const Var>>) return f;
-  if constexpr (std::is_invocable_v<F, V>) return [f](auto in) { return f(in[0]); };
-  if constexpr (std::is_invocable_v<F, V, V>) return [f](auto in) { return f(in[0], in[1]); };
-  if constexpr (std::is_invocable_v<F, V, V, V>) {
-    return [f](auto in) { return f(in[0], in[1], in[2]); };
-  }
-  if constexpr (std::is_invocable_v<F, V, V, V, V>) {
-    return [f](auto in) { return f(in[0], in[1], in[2], in[3]); };
-  }
+  if constexpr (std::is_invocable_v<F, V>) return unpack_as<1>(f);
+  if constexpr (std::is_invocable_v<F, V, V>) return unpack_as<2>(f);
+  if constexpr (std::is_invocable_v<F, V, V, V>) return unpack_as<3>(f);
+  if constexpr (std::is_invocable_v<F, V, V, V, V>) return unpack_as<4>(f);
 }
 }  // namespace detail
 
@@ -83,7 +93,8 @@ CheckedFunction unpack(F f) {
 /// (f(x + h) − f(x − h)) / 2h, h = ε^⅓ max(1, |x|), refined by Richardson extrapolation where they
 /// seem to differ. A non-scalar output is projected on fixed random weights.
 /// `f` takes one Var for each input (up to four), or a std::span<const Var>.
-/// @throws DTypeError unless every input is f64: differences of f32 have no digits to compare.
+/// @throws DTypeError unless every input is f64: differences of f32 have no digits to compare;
+/// ValueError when `f` takes another number of inputs.
 template <class F>
 GradcheckReport gradcheck(F f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& options = {}) {

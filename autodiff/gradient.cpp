@@ -6,20 +6,33 @@
 
 namespace xtape {
 
+namespace {
+
+Tensor zeros_like(const Var& x) { return Tensor::zeros(x.shape(), x.dtype()); }
+
+std::vector<Tensor> zeros(const std::vector<Var>& xs) {
+  std::vector<Tensor> out;
+  for (const Var& x : xs) out.push_back(zeros_like(x));
+  return out;
+}
+
+}  // namespace
+
 // One reverse sweep over a tape. With `record`, cotangents are Vars on the tape and the rules
 // record; without, they are constants and the rules just compute.
 class Gradient {
  public:
-  Gradient(Tape& tape, const Var& y, std::vector<std::uint32_t> targets,
-           const GradientOptions& options, bool record)
+  Gradient(Tape& tape, const Var& y, const std::vector<Var>& xs, const GradientOptions& options,
+           bool record)
       : tape_(tape),
         y_(y.index()),
-        targets_(std::move(targets)),
+        xs_(xs),
+        targets_(tape.target_indices(y, xs, options)),
         options_(options),
         record_(record) {
     seed_ = make_seed(y);
     low_ = y_ + 1;
-    for (const std::uint32_t t : targets_) low_ = std::min(low_, t);
+    for (const std::uint32_t t : targets_) low_ = std::min(low_, t);  // kNone is above all
     mark_dependents();
     check_before();
   }
@@ -31,13 +44,10 @@ class Gradient {
       if (cotangents_[i - low_].defined() && tape_.nodes_[i].edges) step(i);
     }
     std::vector<Var> out;
-    for (const std::uint32_t t : targets_) {
-      if (t > y_ || !cotangents_[t - low_].defined()) {
-        const Spec& s = tape_.nodes_[t].spec;
-        out.push_back(Tensor::zeros(s.shape, s.dtype));
-      } else {
-        out.push_back(cotangents_[t - low_]);
-      }
+    for (std::size_t k = 0; k < targets_.size(); ++k) {
+      const std::uint32_t t = targets_[k];
+      const bool reached = t <= y_ && cotangents_[t - low_].defined();
+      out.push_back(reached ? cotangents_[t - low_] : zeros_like(xs_[k]));
     }
     return out;
   }
@@ -167,6 +177,7 @@ class Gradient {
 
   Tape& tape_;
   std::uint32_t y_, low_ = 0;
+  const std::vector<Var>& xs_;
   std::vector<std::uint32_t> targets_;
   const GradientOptions& options_;
   bool record_;
@@ -204,20 +215,23 @@ Spec Vjp::out_spec() const { return tape_.nodes_[node_].spec; }
 
 const Attrs* Vjp::raw_attrs() const { return tape_.nodes_[node_].attrs.get(); }
 
-std::uint32_t Tape::target_index(const Var& x) const {
+std::uint32_t Tape::target_index(const Var& x, bool may_be_unconnected) const {
   std::uint32_t index = x.index_;
   if (x.kind_ == Var::Kind::parameter) {
     const auto it = parameters_.find(x.parameter_.id());
     if (it == parameters_.end()) {
-      throw GradientError("gradient", "parameter '" + x.parameter_.name() +
-                                          "' was never used on this tape, so the output does not "
-                                          "depend on it");
+      if (may_be_unconnected) return kNone;
+      throw GradientError("gradient", "parameter '" + x.parameter_.name() + "' of shape " +
+                                          x.parameter_.shape().str() +
+                                          " was never used on this tape: remove it from the "
+                                          "targets, or pass {.unconnected = Unconnected::zero}");
     }
     index = it->second;
   } else if (!owns(x)) {
     throw TapeError("gradient", "a target is not on this tape: make it by tape.variable(x)");
   }
   if (!nodes_[index].requires_grad) {
+    if (may_be_unconnected) return kNone;
     throw GradientError("gradient", "target " + describe(index) +
                                         " was put on the tape without a gradient (an input, a "
                                         "frozen parameter, or computed from such): use "
@@ -234,8 +248,7 @@ std::vector<std::uint32_t> Tape::target_indices(const Var& y, const std::vector<
   std::vector<std::uint32_t> targets;
   targets.reserve(xs.size());
   for (const Var& x : xs) {
-    const bool join = options.unconnected == Unconnected::zero && x.kind_ == Var::Kind::parameter;
-    targets.push_back(join ? parameter(x.parameter_).index_ : target_index(x));
+    targets.push_back(target_index(x, options.unconnected == Unconnected::zero));
   }
   return targets;
 }
@@ -255,12 +268,18 @@ std::vector<Tensor> values(const std::vector<Var>& vars) {
 
 std::vector<Tensor> Tape::gradient(const Var& y, const std::vector<Var>& xs,
                                    const GradientOptions& options) {
-  return values(Gradient(*this, y, target_indices(y, xs, options), options, false).run());
+  if (y.defined() && !y.tape() && options.unconnected == Unconnected::zero) return zeros(xs);
+  return values(Gradient(*this, y, xs, options, false).run());
 }
 
 std::vector<Tensor> Tape::gradient(const Var& y, const Parameters& ps,
                                    const GradientOptions& options) {
   return gradient(y, as_vars(ps), options);
+}
+
+std::vector<Tensor> Tape::gradient(const Var& y, std::initializer_list<Var> xs,
+                                   const GradientOptions& options) {
+  return gradient(y, std::vector<Var>(xs), options);
 }
 
 Tensor Tape::gradient(const Var& y, const Var& x, const GradientOptions& options) {
@@ -270,12 +289,21 @@ Tensor Tape::gradient(const Var& y, const Var& x, const GradientOptions& options
 std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
                           const GradientOptions& options) {
   Tape* tape = y.tape();
+  if (!tape && options.unconnected == Unconnected::zero) {
+    const std::vector<Tensor> none = zeros(xs);
+    return {none.begin(), none.end()};
+  }
   if (!tape) throw TapeError("gradient", "the output is a constant: it is on no tape");
-  return Gradient(*tape, y, tape->target_indices(y, xs, options), options, true).run();
+  return Gradient(*tape, y, xs, options, true).run();
 }
 
 std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOptions& options) {
   return gradient(y, as_vars(ps), options);
+}
+
+std::vector<Var> gradient(const Var& y, std::initializer_list<Var> xs,
+                          const GradientOptions& options) {
+  return gradient(y, std::vector<Var>(xs), options);
 }
 
 Var gradient(const Var& y, const Var& x, const GradientOptions& options) {

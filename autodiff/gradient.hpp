@@ -13,6 +13,10 @@ Var gradient(const Var& y, const Var& x, const GradientOptions& options = {});
 /// As above, one gradient per target, in order.
 std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
                           const GradientOptions& options = {});
+/// As above, for a braced list of variables and parameters.
+std::vector<Var> gradient(const Var& y, std::initializer_list<Var> xs,
+                          const GradientOptions& options = {});
+/// As above, for parameters.
 std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOptions& options = {});
 
 /// ct·d, and 0 wherever ct is 0, whatever d is there: the product of every elementwise gradient

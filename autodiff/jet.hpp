@@ -2,8 +2,12 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
+#include <type_traits>
 
-namespace xtape {
+// In a namespace of their own, where argument-dependent lookup finds these functions without adding
+// overloads to xtape::exp and its kin.
+namespace xtape::jets {
 
 /// A truncated Taylor series f(x + t) = Σ cₖ tᵏ, k = 0…N: a scalar that knows its first N
 /// derivatives, f⁽ᵏ⁾ = k!·cₖ. What Elementwise evaluates a user's function on. Comparisons look at
@@ -106,24 +110,59 @@ Jet<T, N> operator/(const Jet<T, N>& a, const Jet<T, N>& b) {
   return y;
 }
 
-// Plain numbers of any arithmetic type on either side.
-#define XTAPE_JET_MIXED(op)                                                               \
-  template <class T, int N, class S>                                                      \
-  requires std::is_arithmetic_v<S>                                                        \
-  auto operator op(const Jet<T, N>& a, S b) { return a op Jet<T, N>(static_cast<T>(b)); } \
-  template <class T, int N, class S>                                                      \
-  requires std::is_arithmetic_v<S>                                                        \
-  auto operator op(S a, const Jet<T, N>& b) { return Jet<T, N>(static_cast<T>(a)) op b; }
-XTAPE_JET_MIXED(+)
-XTAPE_JET_MIXED(-)
-XTAPE_JET_MIXED(*)
-XTAPE_JET_MIXED(/)
+// Plain numbers of any arithmetic type on either side. They act on single coefficients: as series
+// they would multiply infinite ones by 0.
+template <class S>
+concept JetNumber = std::is_arithmetic_v<S>;
+
+template <class T, int N, JetNumber S>
+Jet<T, N> operator+(Jet<T, N> a, S b) {
+  a.c[0] += static_cast<T>(b);
+  return a;
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> operator+(S a, const Jet<T, N>& b) {
+  return b + a;
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> operator-(Jet<T, N> a, S b) {
+  a.c[0] -= static_cast<T>(b);
+  return a;
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> operator-(S a, const Jet<T, N>& b) {
+  return -b + a;
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> operator*(const Jet<T, N>& a, S b) {
+  return detail::map<T, N>([&](std::size_t k) { return a.c[k] * static_cast<T>(b); });
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> operator*(S a, const Jet<T, N>& b) {
+  return b * a;
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> operator/(const Jet<T, N>& a, S b) {
+  return detail::map<T, N>([&](std::size_t k) { return a.c[k] / static_cast<T>(b); });
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> operator/(S a, const Jet<T, N>& b) {
+  return Jet<T, N>(static_cast<T>(a)) / b;
+}
+
 #define XTAPE_JET_COMPARE(op)                                \
   template <class T, int N>                                  \
   bool operator op(const Jet<T, N>& a, const Jet<T, N>& b) { \
     return a.c[0] op b.c[0];                                 \
   }                                                          \
-  XTAPE_JET_MIXED(op)
+  template <class T, int N, JetNumber S>                     \
+  bool operator op(const Jet<T, N>& a, S b) {                \
+    return a.c[0] op static_cast<T>(b);                      \
+  }                                                          \
+  template <class T, int N, JetNumber S>                     \
+  bool operator op(S a, const Jet<T, N>& b) {                \
+    return static_cast<T>(a) op b.c[0];                      \
+  }
 XTAPE_JET_COMPARE(<)
 XTAPE_JET_COMPARE(<=)
 XTAPE_JET_COMPARE(>)
@@ -131,7 +170,6 @@ XTAPE_JET_COMPARE(>=)
 XTAPE_JET_COMPARE(==)
 XTAPE_JET_COMPARE(!=)
 #undef XTAPE_JET_COMPARE
-#undef XTAPE_JET_MIXED
 template <class T, int N, class S>
 Jet<T, N>& operator+=(Jet<T, N>& a, const S& b) {
   return a = a + b;
@@ -223,31 +261,80 @@ Jet<T, N> erf(const Jet<T, N>& x) {
   return detail::integrate(std::erf(x.c[0]), exp(-(x * x)) * kTwoOverSqrtPi, x);
 }
 template <class T, int N>
-Jet<T, N> abs(const Jet<T, N>& x) {
-  return x.c[0] < 0 ? -x : x.c[0] > 0 ? x : Jet<T, N>(T{0});
+Jet<T, N> sigmoid(const Jet<T, N>& x) {
+  const T e = std::exp(x.c[0] < 0 ? x.c[0] : -x.c[0]);
+  return detail::solve(x.c[0] < 0 ? e / (1 + e) : 1 / (1 + e), x, [](const auto& y, std::size_t k) {
+    return y.c[k] - detail::product(y, y, k);
+  });
 }
+/// ln(1 + eˣ), without overflow.
+template <class T, int N>
+Jet<T, N> softplus(const Jet<T, N>& x) {
+  const T tail = std::log1p(std::exp(x.c[0] < 0 ? x.c[0] : -x.c[0]));
+  return detail::integrate((x.c[0] > 0 ? x.c[0] : 0) + tail, sigmoid(x), x);
+}
+/// With derivative 0 at 0; NaN stays NaN.
+template <class T, int N>
+Jet<T, N> abs(const Jet<T, N>& x) {
+  return x.c[0] < 0 ? -x : x.c[0] == 0 ? Jet<T, N>(T{0}) : x;
+}
+
+namespace detail {
+/// (x₁t + …)^q for q > 0 and no integer: the powers below q vanish, those above are infinite.
+template <class T, int N>
+Jet<T, N> power_of_zero(const Jet<T, N>& x, T q) {
+  std::size_t order = 1;
+  while (order <= N && x.c[order] == 0) ++order;
+  return map<T, N>([&](std::size_t k) {
+    const bool vanishes = order > N || static_cast<T>(k) < q * static_cast<T>(order);
+    return vanishes ? T{0} : std::numeric_limits<T>::infinity();
+  });
+}
+}  // namespace detail
+
 /// xᵖ for a constant exponent: integer ones by repeated products, others as e^(p ln x).
-template <class T, int N, class S>
-requires std::is_arithmetic_v<S> Jet<T, N> pow(const Jet<T, N>& x, S p) {
+template <class T, int N, JetNumber S>
+Jet<T, N> pow(const Jet<T, N>& x, S p) {
   const auto q = static_cast<T>(p);
-  const T whole = std::trunc(q);
-  if (whole == q && std::abs(q) <= 64) {
+  if (std::trunc(q) == q && std::abs(q) < T{1e9}) {
     Jet<T, N> y(T{1}), base = x;
-    for (int n = static_cast<int>(std::abs(q)); n > 0; n /= 2) {
+    for (auto n = static_cast<long>(std::abs(q)); n > 0; n /= 2) {
       if (n % 2) y = y * base;
-      base = base * base;
+      if (n > 1) base = base * base;
     }
     return q < 0 ? T{1} / y : y;
   }
-  return exp(log(x) * q);
+  return x.c[0] == 0 && q > 0 ? detail::power_of_zero(x, q) : exp(log(x) * q);
 }
+/// The larger value; at a tie the mean of both, so that each gets half of the derivative.
 template <class T, int N>
 Jet<T, N> max(const Jet<T, N>& a, const Jet<T, N>& b) {
   return a.c[0] > b.c[0] ? a : a.c[0] < b.c[0] ? b : (a + b) * T{0.5};
 }
+template <class T, int N, JetNumber S>
+Jet<T, N> max(const Jet<T, N>& a, S b) {
+  return max(a, Jet<T, N>(static_cast<T>(b)));
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> max(S a, const Jet<T, N>& b) {
+  return max(b, a);
+}
+/// The smaller value, as max.
 template <class T, int N>
 Jet<T, N> min(const Jet<T, N>& a, const Jet<T, N>& b) {
-  return a.c[0] < b.c[0] ? a : a.c[0] > b.c[0] ? b : (a + b) * T{0.5};
+  return -max(-a, -b);
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> min(const Jet<T, N>& a, S b) {
+  return min(a, Jet<T, N>(static_cast<T>(b)));
+}
+template <class T, int N, JetNumber S>
+Jet<T, N> min(S a, const Jet<T, N>& b) {
+  return min(b, a);
 }
 
+}  // namespace xtape::jets
+
+namespace xtape {
+using jets::Jet;
 }  // namespace xtape

@@ -121,7 +121,7 @@ class Vjp {
 };
 
 /// Bits of VjpRule::reads.
-constexpr std::uint32_t reads_in(int i) { return 1U << i; }
+constexpr std::uint32_t reads_in(int i) { return i < 31 ? 1U << i : 0; }
 inline constexpr std::uint32_t kReadsOut = 1U << 31;
 
 /// The gradient of one input: x̄ᵢ = rule(ȳ). Only what `reads` names is kept alive for it.

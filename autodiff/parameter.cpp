@@ -3,6 +3,12 @@
 
 namespace xtape {
 
+void detail::throw_empty_parameter() {
+  throw ValueError("Parameter",
+                   "an empty handle was used: assign a parameter to it first (a layer "
+                   "without bias has an empty one)");
+}
+
 Parameter::Parameter(Tensor value, std::string name) {
   if (!is_floating(value.dtype())) {
     throw DTypeError(name, std::string("a parameter of dtype ") + xtape::name(value.dtype()) +

@@ -16,13 +16,14 @@ struct ParameterData : Counted {
   bool frozen = false;
 };
 inline void destroy(ParameterData* p) noexcept { delete p; }
+[[noreturn]] void throw_empty_parameter();
 }  // namespace detail
 
 /// A value that training changes: a name and a floating Tensor, shared by every copy of the handle.
 ///
 /// A Parameter joins the tape of whatever operation uses it, and gets a gradient there unless it is
 /// frozen. Using one where no tape is in sight throws TapeError, because its gradient would be lost
-/// in silence.
+/// in silence. An empty handle throws ValueError at every use.
 class Parameter {
  public:
   Parameter() = default;
@@ -30,17 +31,17 @@ class Parameter {
   explicit Parameter(Tensor value, std::string name = "parameter");
 
   /// The path in its network, e.g. "0.weight".
-  const std::string& name() const { return data_->name; }
+  const std::string& name() const { return data().name; }
   /// Containers call it when they take a layer in.
-  void rename(std::string name) { data_->name = std::move(name); }
+  void rename(std::string name) { data().name = std::move(name); }
   /// The present value.
-  const Tensor& value() const { return data_->value; }
+  const Tensor& value() const { return data().value; }
   /// Of the value.
-  const Shape& shape() const { return data_->value.shape(); }
+  const Shape& shape() const { return data().value.shape(); }
   /// Of the value: f32 or f64.
-  DType dtype() const { return data_->value.dtype(); }
+  DType dtype() const { return data().value.dtype(); }
   /// Number of elements.
-  std::int64_t size() const { return data_->value.size(); }
+  std::int64_t size() const { return data().value.size(); }
 
   /// Replaces the value. A tape that has read the old one refuses to differentiate afterwards.
   /// @throws ShapeError or DTypeError, naming the parameter, when they differ from the old ones.
@@ -49,11 +50,11 @@ class Parameter {
   void to(DType dtype);
 
   /// A frozen parameter joins tapes as a constant.
-  void freeze(bool frozen = true) { data_->frozen = frozen; }
+  void freeze(bool frozen = true) { data().frozen = frozen; }
   /// Whether freeze() was called.
-  bool frozen() const { return data_->frozen; }
+  bool frozen() const { return data().frozen; }
   /// How often the value was replaced.
-  std::uint64_t version() const { return data_->version; }
+  std::uint64_t version() const { return data().version; }
   /// False for an empty handle.
   bool defined() const { return static_cast<bool>(data_); }
 
@@ -63,6 +64,11 @@ class Parameter {
   const detail::ParameterData* id() const { return data_.get(); }
 
  private:
+  detail::ParameterData& data() const {
+    if (!data_) detail::throw_empty_parameter();
+    return *data_;
+  }
+
   detail::Ref<detail::ParameterData> data_;
 };
 

@@ -68,9 +68,9 @@ class Shape : public Dims {
   using Dims::Dims;
   /// Number of elements: the product of the extents, 1 for rank 0.
   std::int64_t size() const noexcept {
-    std::int64_t n = 1;
-    for (std::int64_t d : *this) n *= d;
-    return n;
+    std::uint64_t n = 1;  // unsigned: what overflows is refused where memory is asked for
+    for (std::int64_t d : *this) n *= static_cast<std::uint64_t>(d);
+    return static_cast<std::int64_t>(n);
   }
 };
 
@@ -79,7 +79,8 @@ class Axes : public Dims {
  public:
   using Dims::Dims;
   /// A single axis.
-  Axes(std::integral auto axis) { push_back(static_cast<std::int64_t>(axis)); }
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) Axes(T axis) { push_back(static_cast<std::int64_t>(axis)); }
 };
 
 /// The shape that two operands broadcast to, by NumPy's rule: aligned at the last axis, extents

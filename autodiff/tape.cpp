@@ -1,3 +1,4 @@
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -53,6 +54,7 @@ detail::TapeSlot* acquire_slot(Tape* tape) {
 // The one place where operations meet tapes.
 struct Recorder {
   static constexpr std::size_t kInline = 4;
+  static constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
 
   // A short array on the stack; ops with many inputs (concat) get one on the heap.
   template <class T>
@@ -90,8 +92,8 @@ struct Recorder {
     if (parameter && !tape && !untaped) {
       throw TapeError(op.name, "parameter '" + parameter->name() +
                                    "' meets no tape, so its gradient would be lost: write "
-                                   "tape.input(x) for the data, or no_grad(x) to compute without "
-                                   "gradients");
+                                   "tape.input(x) for the data (tape.parameter(w) where there is "
+                                   "none), or no_grad(x) to compute without gradients");
     }
   }
 
@@ -110,9 +112,15 @@ struct Recorder {
   Tensor materialize(const Var& v) const {
     const DType dtype = number_dtype();
     if (dtype == i64 && v.number_ != static_cast<double>(static_cast<std::int64_t>(v.number_))) {
-      throw DTypeError(op.name, "the number " + std::to_string(v.number_) +
+      throw DTypeError(op.name, "the number " + detail::text(v.number_) +
                                     " meets an i64 tensor, where it would lose its fraction: write "
                                     "cast(x, f32) or cast(x, f64)");
+    }
+    if (dtype == i64 && std::abs(v.number_) > kExactIntegers) {
+      throw DTypeError(op.name,
+                       "the number " + detail::text(v.number_) +
+                           " meets an i64 tensor: beyond 2^53 plain numbers are not exact, "
+                           "make a tensor of std::int64_t");
     }
     return Tensor::scalar(v.number_, dtype);
   }
@@ -235,10 +243,14 @@ Var Tape::input(const Tensor& value, std::string label) {
 Var Tape::parameter(const Parameter& p) {
   if (const auto it = parameters_.find(p.id()); it != parameters_.end()) {
     const Node& n = nodes_[it->second];
-    if (get_attrs<ParameterUse>(n.attrs.get()).version == p.version() &&
-        n.requires_grad == !p.frozen()) {
-      return handle(it->second, p.value());
+    // A second node for the same parameter would get only a part of its gradient.
+    if (get_attrs<ParameterUse>(n.attrs.get()).version != p.version() ||
+        n.requires_grad == p.frozen()) {
+      throw TapeError("parameter", "'" + p.name() +
+                                       "' was modified (or frozen) after it joined this tape: take "
+                                       "the gradient first, and use a new tape or tape.rewind()");
     }
+    return handle(it->second, p.value());
   }
   Var v = leaf(kParameter, p.value(), !p.frozen(), make_attrs(ParameterUse{p, p.version()}));
   parameters_[p.id()] = v.index_;
@@ -286,11 +298,14 @@ std::string Tape::str() const {
   return os.str();
 }
 
-const Tensor& Var::value() const {
+const Tensor& Var::value() const& {
   if (kind_ == Kind::parameter) return parameter_.value();
   if (!value_.defined()) {
+    const std::string number = detail::text(number_);
     throw ValueError("Var", kind_ == Kind::number
-                                ? "a plain number has no dtype of its own: use item()"
+                                ? "the plain number " + number +
+                                      " stands where a tensor is needed: write Tensor::scalar(" +
+                                      number + ")"
                                 : "an empty handle was used: assign a value to it first");
   }
   return value_;
@@ -310,12 +325,20 @@ Tape* Var::tape() const {
   return t;
 }
 
+Var beside(const Var& x, const Var& other) {
+  if (x.kind_ != Var::Kind::parameter) return x;
+  if (Tape* tape = other.tape()) return tape->parameter(x.parameter_);
+  return other.kind_ == Var::Kind::no_grad ? no_grad(x) : x;
+}
+
 Var no_grad(const Var& x) {
   Var v(x.value());
   v.kind_ = Var::Kind::no_grad;
   return v;
 }
 
-std::ostream& operator<<(std::ostream& os, const Var& v) { return os << v.value(); }
+std::ostream& operator<<(std::ostream& os, const Var& v) {
+  return v.kind_ == Var::Kind::number ? os << v.number_ : os << v.value();
+}
 
 }  // namespace xtape

@@ -28,8 +28,8 @@ struct GradientOptions {
 ///
 /// The tape is a flat list of nodes, and creation order is topological order: backward is one loop
 /// downwards, nothing recurses. Only the values that some gradient rule declared to read are kept.
-/// There is no global tape and no hidden state: one tape per thread, as many at once as you like,
-/// parameters shared.
+/// There is no global tape and no hidden state: one tape per thread, as many at once as you like.
+/// Threads may share parameters as long as none of them updates one meanwhile.
 class Tape {
  public:
   Tape();
@@ -43,6 +43,7 @@ class Tape {
   /// Puts data on the tape: no gradient wanted.
   Var input(const Tensor& value, std::string label = {});
   /// Puts a parameter on the tape; operations do this by themselves. The same node each time.
+  /// @throws TapeError when it was modified or frozen since.
   Var parameter(const Parameter& p);
 
   /// The gradient of a scalar `y` (or of Σ cotangent·y), by reverse accumulation (Griewank and
@@ -56,6 +57,9 @@ class Tape {
   Tensor gradient(const Var& y, const Var& x, const GradientOptions& options = {});
   /// As above, one gradient per target, in order.
   std::vector<Tensor> gradient(const Var& y, const std::vector<Var>& xs,
+                               const GradientOptions& options = {});
+  /// As above, for a braced list of variables and parameters.
+  std::vector<Tensor> gradient(const Var& y, std::initializer_list<Var> xs,
                                const GradientOptions& options = {});
   /// As above, for parameters.
   std::vector<Tensor> gradient(const Var& y, const Parameters& ps,
@@ -94,7 +98,7 @@ class Tape {
   Var leaf(const Op& op, const Tensor& value, bool requires_grad, AttrsRef attrs = {});
   Var handle(std::uint32_t index, Tensor value) const;
   bool owns(const Var& v) const;
-  std::uint32_t target_index(const Var& x) const;
+  std::uint32_t target_index(const Var& x, bool may_be_unconnected) const;
   std::vector<std::uint32_t> target_indices(const Var& y, const std::vector<Var>& xs,
                                             const GradientOptions& options);
   std::string describe(std::uint32_t index) const;

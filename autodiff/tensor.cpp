@@ -13,6 +13,8 @@ namespace {
 // Elements follow the header at the next multiple of a cache line.
 constexpr std::size_t kHeader = (sizeof(detail::TensorData) + 63) / 64 * 64;
 
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;
+
 detail::Ref<detail::TensorData> make(const Spec& spec, std::size_t block_bytes) {
   void* block = memory::allocate(block_bytes);
   auto* t = new (block) detail::TensorData;
@@ -21,6 +23,18 @@ detail::Ref<detail::TensorData> make(const Spec& spec, std::size_t block_bytes) 
   t->data = static_cast<char*>(block) + kHeader;
   t->block_bytes = block_bytes;
   return detail::Ref(t);
+}
+
+// Refuses what no memory holds, before products of extents overflow.
+void check_size(const char* where, const Shape& shape) {
+  std::int64_t elements = 1;
+  for (const std::int64_t d : shape) {
+    if (d < 0) throw ShapeError(where, "shape " + shape.str() + ": extents are 0 or more");
+    if (d > 0 && (d > kMaxElements || elements > kMaxElements / d)) {
+      throw ShapeError(where, "shape " + shape.str() + ": more than 2^48 elements");
+    }
+    elements *= d > 0 ? d : 1;
+  }
 }
 
 template <class T>
@@ -88,9 +102,7 @@ Tensor::Tensor(std::initializer_list<std::initializer_list<double>> rows, DType 
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype) {
-  for (std::int64_t d : shape) {
-    if (d < 0) throw ShapeError("Tensor", "shape " + shape.str() + ": extents are 0 or more");
-  }
+  check_size("Tensor", shape);
   const Spec spec{shape, dtype};
   Tensor t;
   t.data_ = make(spec, kHeader + std::max<std::size_t>(spec.nbytes(), 1));
@@ -117,7 +129,7 @@ Tensor Tensor::arange(std::int64_t n, DType dtype) {
   return t;
 }
 
-const Spec& Tensor::spec() const {
+const Spec& Tensor::spec() const& {
   if (!data_) throw ValueError("Tensor", "an empty handle was used: assign a tensor to it first");
   return data_->spec;
 }
@@ -169,6 +181,7 @@ Tensor Tensor::reshape(const Shape& wanted) const {
                                     " (one extent may be -1)");
   }
   if (s == shape()) return *this;
+  check_size("reshape", s);
   Tensor t;
   t.data_ = make({s, dtype()}, kHeader);
   t.data_->data = data_->data;

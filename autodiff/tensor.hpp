@@ -105,9 +105,13 @@ class Tensor {
   /// False for an empty handle.
   bool defined() const noexcept { return static_cast<bool>(data_); }
   /// Shape and dtype together. @throws ValueError for an empty handle.
-  const Spec& spec() const;
+  const Spec& spec() const&;
+  /// The same by value: a temporary would take it with it.
+  Spec spec() && { return static_cast<const Tensor&>(*this).spec(); }
   /// Extents.
-  const Shape& shape() const { return spec().shape; }
+  const Shape& shape() const& { return spec().shape; }
+  /// The same by value.
+  Shape shape() && { return spec().shape; }
   /// Number of axes.
   int rank() const { return shape().rank(); }
   /// Number of elements.
@@ -119,15 +123,21 @@ class Tensor {
 
   /// The elements in row-major order. @throws DTypeError when T does not store dtype().
   template <class T>
-  const T* data() const {
+  const T* data() const& {
     check<T>("data");
     return static_cast<const T*>(data_->data);
   }
   /// The same with its length.
   template <class T>
-  std::span<const T> span() const {
+  std::span<const T> span() const& {
     return {data<T>(), static_cast<std::size_t>(size())};
   }
+  /// A temporary would take its elements with it: give it a name first.
+  template <class T>
+  const T* data() && = delete;
+  /// As data().
+  template <class T>
+  std::span<const T> span() && = delete;
   /// The elements for writing; copies them first when anyone else shares them.
   template <class T>
   T* mutable_data() {

@@ -41,9 +41,13 @@ class Var {
   Var(const Parameter& parameter) : kind_(Kind::parameter), parameter_(parameter) {}
 
   /// The value; for a Parameter its present one. @throws ValueError for an empty handle.
-  const Tensor& value() const;
+  const Tensor& value() const&;
+  /// The same as a handle: a temporary would take it with it.
+  Tensor value() && { return static_cast<const Var&>(*this).value(); }
   /// Extents of the value.
-  const Shape& shape() const { return value().shape(); }
+  const Shape& shape() const& { return value().shape(); }
+  /// The same by value.
+  Shape shape() && { return value().shape(); }
   /// Number of axes.
   int rank() const { return value().rank(); }
   /// Number of elements.
@@ -65,6 +69,8 @@ class Var {
   friend class Tape;
   friend struct Recorder;
   friend Var no_grad(const Var& x);
+  friend Var beside(const Var& x, const Var& other);
+  friend std::ostream& operator<<(std::ostream& os, const Var& v);
   enum class Kind : std::uint8_t { constant, number, parameter, taped, no_grad };
 
   Tensor value_;
@@ -80,6 +86,10 @@ class Var {
 /// The value of `x` without its history. Operations on the result and parameters compute without
 /// recording: `net(no_grad(images))` is inference.
 Var no_grad(const Var& x);
+
+/// `x`, joined to the tape of `other` when it is a Parameter: for functions made of several
+/// operations, the first of which takes x alone.
+Var beside(const Var& x, const Var& other);
 
 std::ostream& operator<<(std::ostream& os, const Var& v);
 

@@ -20,6 +20,10 @@ auto view(const Tensor& t) {
   return xt::adapt(t.data<T>(), static_cast<std::size_t>(t.size()), xt::no_ownership(), shape);
 }
 
+/// A temporary would take its elements with it: give it a name first.
+template <class T>
+auto view(Tensor&& t) = delete;
+
 /// The same for writing. Copies the elements first if anyone else shares them.
 template <class T>
 auto mutable_view(Tensor& t) {

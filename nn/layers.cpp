@@ -46,8 +46,8 @@ Var Dense::forward(const Var& x) const {
   if (x.dtype() != weight_.dtype()) {
     throw DTypeError(weight_.name(), std::string("input of dtype ") + name(x.dtype()) +
                                          " meets weights of " + name(weight_.dtype()) +
-                                         ": write x.to(" + name(weight_.dtype()) + ") or net.to(" +
-                                         name(x.dtype()) + ")");
+                                         ": write cast(x, " + name(weight_.dtype()) +
+                                         ") or net.to(" + name(x.dtype()) + ")");
   }
   const Var z = matmul(x, weight_, {.transpose_b = true});
   return bias_.defined() ? z + bias_ : z;

@@ -93,7 +93,7 @@ class Identity : public Activation {
   Identity();
 };
 /// A user's own scalar activation as a layer:
-/// `nn::Elementwise("mish", [](auto x) { return x * tanh(log1p(exp(x))); })`.
+/// `nn::Elementwise("mish", [](auto x) { return x * tanh(softplus(x)); })`.
 class Elementwise : public Activation {
  public:
   /// From a generic lambda of a scalar.
@@ -120,7 +120,7 @@ class Neurons : public Cloneable<Neurons> {
   void rebind() override;
 
   /// The layer that computes the sums.
-  const Dense& dense() const { return static_cast<const Dense&>(*children()[0].module); }
+  const Dense& dense() const { return static_cast<const Dense&>(*children().at(0).module); }
   /// One for each neuron.
   const std::vector<Activation>& activations() const { return activations_; }
 

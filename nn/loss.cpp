@@ -9,51 +9,74 @@ Var reduce(const Var& each, Reduction r) {
   return r == Reduction::none ? each : r == Reduction::sum ? sum(each) : mean(each);
 }
 
-// Targets of the shape and dtype of the prediction; labels become one-hot rows.
+// Labels 0 and 1 for a single output: numbers of its shape.
+Var binary_targets(const char* loss, const Var& y, const Var& labels) {
+  for (const std::int64_t l : labels.value().span<std::int64_t>()) {
+    if (l == 0 || l == 1) continue;
+    throw ValueError(loss,
+                     "label " + std::to_string(l) +
+                         " for a single output: it stands for class 1, labels must be 0 or 1");
+  }
+  return cast(reshape(labels, y.shape()), y.dtype());
+}
+
+// Targets of the shape and dtype of the prediction, made from labels where need be.
 Var targets(const char* loss, const Var& y, const Var& target) {
   const Shape &have = target.shape(), &want = y.shape();
   if (have == want && target.dtype() == y.dtype()) return target;
-  const bool labels = target.dtype() == i64 && want.rank() == have.rank() + 1 &&
-                      Shape(want.begin(), want.end() - 1) == have;
-  if (labels) return one_hot(target, want[want.rank() - 1], y.dtype());
-  const std::string rule = std::string(loss) + ": prediction " + name(y.dtype()) + want.str() +
-                           ", target " + name(target.dtype()) + have.str();
-  if (have == want && target.dtype() != i64) {
-    throw DTypeError(loss, rule + ": dtypes must agree, write target.to(" + name(y.dtype()) + ")");
+  if (target.dtype() == i64 && want.rank() == have.rank() + 1 &&
+      Shape(want.begin(), want.end() - 1) == have) {
+    const std::int64_t outputs = want[want.rank() - 1];
+    return outputs == 1 ? binary_targets(loss, y, target) : one_hot(target, outputs, y.dtype());
   }
-  throw ShapeError(loss, rule +
+  const std::string met = std::string("prediction ") + name(y.dtype()) + want.str() + ", target " +
+                          name(target.dtype()) + have.str();
+  if (have == want && target.dtype() != i64) {
+    throw DTypeError(loss, met + ": dtypes must agree, write target.to(" + name(y.dtype()) + ")");
+  }
+  throw ShapeError(loss, met +
                              ": shapes must be equal, or the target i64 labels without the last "
                              "axis");
 }
 
 }  // namespace
 
-Var mse_loss(const Var& y, const Var& target, Reduction r) {
+Var mse_loss(const Var& prediction, const Var& target, Reduction r) {
+  const Var y = beside(prediction, target);
   return reduce(square(y - targets("mse_loss", y, target)), r);
 }
 
-Var half_squared_error(const Var& y, const Var& target, Reduction r) {
+Var half_squared_error(const Var& prediction, const Var& target, Reduction r) {
+  const Var y = beside(prediction, target);
   return 0.5 * reduce(square(y - targets("half_squared_error", y, target)), r);
 }
 
-Var binary_cross_entropy(const Var& p, const Var& target, Reduction r) {
-  const Var t = targets("binary_cross_entropy", p, target);
+Var binary_cross_entropy(const Var& prediction, const Var& target, Reduction r) {
+  const Var p = beside(prediction, target);
+  const Var t = beside(targets("binary_cross_entropy", p, target), p);
   const Var on = maximum(log(p), -100), off = maximum(log1p(-p), -100);
   return reduce(-(t * on + (1 - t) * off), r);
 }
 
-Var binary_cross_entropy_with_logits(const Var& z, const Var& target, Reduction r) {
-  const Var t = targets("binary_cross_entropy_with_logits", z, target);
-  return reduce(softplus(z) - t * z, r);
+Var binary_cross_entropy_with_logits(const Var& logits, const Var& target, Reduction r) {
+  const Var z = beside(logits, target);
+  const Var t = beside(targets("binary_cross_entropy_with_logits", z, target), z);
+  // Both terms stay precise where they are small; chain: 0 · ∞ is 0 for a certain target.
+  return reduce(chain(t, softplus(-z)) + chain(1 - t, softplus(z)), r);
 }
 
 Var cross_entropy(const Var& logits, const Var& target, Reduction r) {
   if (logits.rank() < 1) {
     throw ShapeError("cross_entropy", "logits of shape (): the last axis holds the classes");
   }
+  if (logits.shape()[logits.rank() - 1] == 1) {
+    throw ShapeError("cross_entropy", "logits of shape " + logits.shape().str() +
+                                          ": with one class it is always 0, use "
+                                          "binary_cross_entropy_with_logits");
+  }
   const Var t = targets("cross_entropy", logits, target);
-  // Where t is 0 a logit of −∞ costs nothing.
-  const Var terms = where(equal(t, 0), 0, t * log_softmax(logits));
+  const Var terms =
+      chain(t, log_softmax(beside(logits, t)));  // where t is 0 a logit of −∞ costs nothing
   return reduce(-sum(terms, -1), r);
 }
 
@@ -72,6 +95,10 @@ NamedLoss loss(const std::string& name) {
 }
 
 Tensor predicted_classes(const Tensor& y) {
+  if (!all_finite(y) && sum(cast(not_equal(y, y), i64)).item() > 0) {
+    throw ValueError("predicted_classes",
+                     "outputs have NaN elements, which say nothing of a class");
+  }
   if (y.rank() == 2 && y.shape()[1] > 1) return argmax(y, 1).value();
   if (y.rank() != 1 && (y.rank() != 2 || y.shape()[1] != 1)) {
     throw ShapeError("predicted_classes", "outputs of shape " + y.shape().str() +

@@ -7,7 +7,8 @@
 #include <xtape/autodiff/var.hpp>
 
 // Losses. `target` has the shape of the prediction, or holds class labels: i64, without the last
-// axis, read as one-hot rows. All throw ShapeError and DTypeError when they do not fit.
+// axis, read as one-hot rows, or as 0 and 1 where there is a single output. All throw ShapeError
+// and DTypeError when they do not fit.
 namespace xtape::nn {
 
 /// What becomes of the loss of the single elements (of the samples, for cross_entropy).
@@ -23,7 +24,7 @@ Var binary_cross_entropy(const Var& p, const Var& target, Reduction reduction = 
 /// The same from logits z, p = sigmoid z: softplus(z) − t z, without overflow or cancellation.
 Var binary_cross_entropy_with_logits(const Var& z, const Var& target,
                                      Reduction reduction = Reduction::mean);
-/// −Σₖ tₖ ln softmax(z)ₖ over the last axis of the logits z, per sample.
+/// −Σₖ tₖ ln softmax(z)ₖ over the last axis of the logits z, two classes or more, per sample.
 Var cross_entropy(const Var& logits, const Var& target, Reduction reduction = Reduction::mean);
 
 /// A loss known by name, as command lines and configuration files need it.
@@ -43,6 +44,7 @@ double accuracy(const Tensor& y, const Tensor& labels);
 std::vector<std::vector<std::int64_t>> confusion(const Tensor& y, const Tensor& labels,
                                                  std::int64_t classes);
 /// The class each row of `y` is taken for, i64 [n]: the largest element, or p > ½ for one column.
+/// @throws ValueError when an element is NaN.
 Tensor predicted_classes(const Tensor& y);
 
 }  // namespace xtape::nn

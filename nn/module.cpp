@@ -64,13 +64,21 @@ void Module::freeze(bool frozen) {
   for (Parameter& p : parameters()) p.freeze(frozen);
 }
 
-void Module::detach() {
+std::shared_ptr<Module> Module::clone() const {
+  Copies copies;
+  return clone_with(copies);
+}
+
+void Module::detach(Copies& copies) {
   for (Parameter& p : own_) {
-    Parameter copy(p.value().clone(), p.name());
-    copy.freeze(p.frozen());
+    Parameter& copy = copies[p.id()];
+    if (!copy.defined()) {
+      copy = Parameter(p.value().clone(), p.name());
+      copy.freeze(p.frozen());
+    }
     p = copy;
   }
-  for (Child& c : children_) c.module = c.module->clone();
+  for (Child& c : children_) c.module = c.module->clone_with(copies);
 }
 
 Parameter Module::add_parameter(std::string name, const Shape& shape, Initializer init, Fans fans,
@@ -81,6 +89,11 @@ Parameter Module::add_parameter(std::string name, const Shape& shape, Initialize
   return own_.back();
 }
 
+bool Module::contains(const Module* m) const {
+  return this == m || std::any_of(children_.begin(), children_.end(),
+                                  [m](const Child& c) { return c.module->contains(m); });
+}
+
 void Module::prefix(const std::string& path) {
   for (Parameter& p : own_) p.rename(path + "." + p.name());
   for (const Child& c : children_) c.module->prefix(path);
@@ -88,6 +101,9 @@ void Module::prefix(const std::string& path) {
 
 void Module::add_child(std::string name, std::shared_ptr<Module> module) {
   if (!module) throw ValueError("Module", "child '" + name + "' is null");
+  if (module->contains(this)) {
+    throw ValueError("Module", "child '" + name + "' would contain itself");
+  }
   module->prefix(name);
   children_.push_back({std::move(name), std::move(module)});
 }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -31,8 +32,9 @@ class Module {
   virtual std::string describe() const = 0;
   /// Shape of the output for an input of shape `in`, without computing; ShapeError as forward.
   virtual Shape output_shape(const Shape& in) const { return in; }
-  /// A network of its own: the same structure and values, no shared parameters.
-  virtual std::shared_ptr<Module> clone() const = 0;
+  /// A network of its own: the same structure and values, no parameter shared with this one; what
+  /// is tied here is tied there.
+  std::shared_ptr<Module> clone() const;
 
   /// Every parameter, depth first, in the order of registration. A parameter's name is its path.
   Parameters parameters() const;
@@ -64,8 +66,12 @@ class Module {
   void draw_untouched(std::uint64_t position);
 
  protected:
-  /// A copy of `o` with parameters and children of its own; for clone().
-  void detach();
+  /// Parameters already copied, so that tied ones stay tied.
+  using Copies = std::unordered_map<const detail::ParameterData*, Parameter>;
+  /// A copy with parameters and children of its own.
+  virtual std::shared_ptr<Module> clone_with(Copies& copies) const = 0;
+  /// Gives this copy parameters and children of its own.
+  void detach(Copies& copies);
   /// Makes a parameter drawn by `init`, from Rng(0) until initialize() is called.
   Parameter add_parameter(std::string name, const Shape& shape, Initializer init, Fans fans,
                           DType dtype);
@@ -73,6 +79,7 @@ class Module {
   void add_child(std::string name, std::shared_ptr<Module> module);
 
  private:
+  bool contains(const Module* m) const;
   void prefix(const std::string& path);
   void draw(const Rng& rng, std::uint64_t& next, bool untouched_only);
   void override_weights(const Initializer& init);
@@ -91,15 +98,17 @@ class Module {
 template <class M>
 class Cloneable : public Module {
  public:
-  /// As Module::clone.
-  std::shared_ptr<Module> clone() const override {
+  /// Called on a fresh clone, whose parameters are new: M fetches its handles again.
+  virtual void rebind() {}
+
+ protected:
+  /// Copies M, then gives the copy parameters and children of its own.
+  std::shared_ptr<Module> clone_with(Module::Copies& copies) const override {
     auto copy = std::make_shared<M>(static_cast<const M&>(*this));
-    copy->Module::detach();
+    static_cast<Cloneable&>(*copy).detach(copies);
     copy->rebind();
     return copy;
   }
-  /// Called on a fresh clone, whose parameters are new: M fetches its handles again.
-  virtual void rebind() {}
 };
 
 class Sequential;
@@ -148,7 +157,8 @@ class Sequential : public Cloneable<Sequential> {
 std::string summary(const Module& net, const Shape& input);
 
 /// A small network in full: every layer with each neuron's activation, weights, bias and its signal
-/// for the single input `x`. What printing a network of a few neurons should look like.
+/// for the single input `x`, [features] or [1, features]. @throws ShapeError for more. What
+/// printing a network of a few neurons should look like.
 std::string print_network(const Module& net, const Tensor& x);
 
 }  // namespace xtape::nn

@@ -78,6 +78,11 @@ std::string summary(const Module& net, const Shape& input) {
 std::string print_network(const Module& net, const Tensor& x) {
   std::vector<const Module*> layers;
   flatten(net, layers);
+  if (x.rank() == 0 || x.size() != x.shape()[x.rank() - 1]) {
+    throw ShapeError("print_network",
+                     "input of shape " + x.shape().str() +
+                         ": shows one input at a time, [features] or [1, features]");
+  }
   std::ostringstream os;
   os << std::setprecision(9);
   os << "Layer 0 (input)\n";

@@ -10,7 +10,7 @@ namespace {
 void check_rate(double rate) {
   if (!(rate >= 0) || !std::isfinite(rate)) {
     throw ValueError("optimizer",
-                     "learning rate " + std::to_string(rate) + ": must be finite and not negative");
+                     "learning rate " + detail::text(rate) + ": must be finite and not negative");
   }
 }
 
@@ -38,6 +38,7 @@ void check_gradient(const Parameter& p, const Tensor& g) {
 Optimizer::Optimizer(Parameters parameters, double learning_rate)
     : parameters_(std::move(parameters)) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    parameters_[i].value();  // throws for an empty handle
     if (std::find(parameters_.begin(), parameters_.begin() + static_cast<std::ptrdiff_t>(i),
                   parameters_[i]) != parameters_.begin() + static_cast<std::ptrdiff_t>(i)) {
       throw ValueError(parameters_[i].name(), "stands twice among the parameters of an optimizer");

@@ -7,7 +7,7 @@ namespace xtape::optim {
 namespace {
 
 void require(bool holds, const char* what, double value, const char* rule) {
-  if (!holds) throw ValueError("SGD", what + (" " + std::to_string(value)) + ": must be " + rule);
+  if (!holds) throw ValueError("SGD", what + (" " + detail::text(value)) + ": must be " + rule);
 }
 
 }  // namespace

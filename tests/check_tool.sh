@@ -50,9 +50,14 @@ says 2 'is not one of mse' train --loss mae --log never.jsonl
 says 2 'is not one of zeros' train --init xavier --log never.jsonl
 says 2 'cannot be opened' train --data csv:missing.csv --log never.jsonl
 says 2 'dataset-fashion-mnist' train --data fashion-mnist:"$dir" --log never.jsonl
-says 2 '--epochs' train --epochs 0 --log never.jsonl
+says 2 'from 1' train --epochs 0 --log never.jsonl
 says 2 '--frobnicate' train --frobnicate
-says 2 'subcommand' frobnicate
+says 2 "'frobnicate' is no command" frobnicate
+says 2 'from 0' train --seed -1
+says 2 'the text is empty' train --net '' --log never.jsonl
+says 2 'no folder' train --picture no/such/p.svg --log never.jsonl
+says 1 'the loss is nan' train --net '64 dense:10' --loss bce --lr 1
+says 1 'NOT CHECKED' gradcheck --net '3 dense:2' --loss bce --init normal:0:9
 says 2 'cannot be written' train --log no/such/folder.jsonl
 says 2 'must be finite' train --lr -1
 printf '1,2,0\n1,x,1\n' >bad.csv

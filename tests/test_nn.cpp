@@ -117,7 +117,7 @@ TEST_CASE("layer errors name the layer and what it expects", "[nn][errors]") {
   REQUIRE_ERROR(net(no_grad(Tensor::ones({1, 3}))), ShapeError,
                 "[2.weight] input of shape (1, 4): the last axis must have extent 5");
   REQUIRE_ERROR(net(no_grad(Tensor::ones({1, 3}, f64))), DTypeError,
-                "write x.to(f32) or net.to(f64)");
+                "write cast(x, f32) or net.to(f64)");
   REQUIRE_ERROR(net(Tensor::ones({1, 3})), TapeError, "parameter '0.weight' meets no tape");
   REQUIRE_ERROR(nn::Dense(0, 3), ValueError, "0 → 3");
   REQUIRE_ERROR(nn::Neurons(2, {}), ValueError, "no activations");

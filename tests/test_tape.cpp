@@ -127,7 +127,8 @@ TEST_CASE("what would lose a gradient throws and says what to write", "[tape][er
   REQUIRE_ERROR(a.gradient(sum(y), x), TapeError, "the output is not on this tape");
   REQUIRE_ERROR(a.gradient(sum(x), y), TapeError, "a target is not on this tape");
   REQUIRE_ERROR(a.gradient(x, x), GradientError, "the output has shape (2,): write sum(y)");
-  REQUIRE_ERROR(a.gradient(sum(x), w), GradientError, "'layer.weight' was never used");
+  REQUIRE_ERROR(a.gradient(sum(x), w), GradientError,
+                "'layer.weight' of shape (2,) was never used");
   REQUIRE_ERROR(a.gradient(sum(x), a.input(Tensor({1}))), GradientError, "use tape.variable(x)");
   REQUIRE_ERROR(a.variable(Tensor::arange(3)), DTypeError, "has no gradient");
   REQUIRE_ERROR(gradient(Var(Tensor({1})), x), TapeError, "on no tape");

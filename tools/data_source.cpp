@@ -81,6 +81,17 @@ data::Split load_whole(const DataOptions& o, Rng& rng) {
 
 }  // namespace
 
+CLI::Validator whole_from(std::int64_t low) {
+  return CLI::Validator(
+      [low](std::string& s) -> std::string {
+        std::int64_t n = 0;
+        const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), n);
+        if (error == std::errc() && end == s.data() + s.size() && n >= low) return {};
+        return "must be a whole number from " + std::to_string(low) + ", not '" + s + "'";
+      },
+      "WHOLE");
+}
+
 void DataOptions::add_to(CLI::App& app) {
   app.add_option("--data", source,
                  "digits, fashion-mnist[:FOLDER], mnist:FOLDER, csv:FILE, idx:IMAGES,LABELS")
@@ -96,7 +107,7 @@ void DataOptions::add_to(CLI::App& app) {
   app.add_option("--scale", scale, "factor for every input of csv and idx data")
       ->capture_default_str();
   app.add_option("--limit", limit, "use the first so many training examples (0: all)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_from(0));
 }
 
 data::Split load(const DataOptions& o, Rng& rng) {

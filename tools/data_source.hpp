@@ -21,6 +21,9 @@ struct DataOptions {
   void add_to(CLI::App& app);
 };
 
+/// Refuses everything but a whole number from `low`, in few words.
+CLI::Validator whole_from(std::int64_t low);
+
 /// Loads the examples, flattened to [n, features] f32. @throws DataError, ParseError.
 data::Split load(const DataOptions& options, Rng& rng);
 

@@ -11,17 +11,17 @@ void GradcheckCommand::add_to(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--init", init, "initialiser of the weights");
   app.add_option("--samples", samples, "random inputs in the batch")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_from(1))
       ->capture_default_str();
   app.add_option("--max-elements", max_elements,
                  "elements of each parameter checked one by one (0: all); the others are covered "
                  "by a random direction")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_from(0))
       ->capture_default_str();
   app.add_option("--order", order, "2 also checks the gradient of the gradient")
       ->check(CLI::Range(1, 2))
       ->capture_default_str();
-  app.add_option("--seed", seed)->capture_default_str();
+  app.add_option("--seed", seed)->check(whole_from(0))->capture_default_str();
 }
 
 int gradcheck(const GradcheckCommand& o) {
@@ -38,9 +38,8 @@ int gradcheck(const GradcheckCommand& o) {
   for (std::int64_t i = 0; i < o.samples; ++i) {
     labels.mutable_data<std::int64_t>()[i] = rng.integer(std::max<std::int64_t>(outputs, 2));
   }
-  const Tensor target = targets(labels, outputs, f64);
   const GradcheckReport report = gradcheck_parameters(
-      [&](Tape& tape) { return loss.f(n.net(tape.input(x)), target); }, n.net.parameters(),
+      [&](Tape& tape) { return loss.f(n.net(tape.input(x)), labels); }, n.net.parameters(),
       {.order = o.order, .max_elements = o.max_elements, .seed = o.seed});
   std::int64_t kinks = 0, failed = 0;
   for (const auto& e : report.entries) {
@@ -48,8 +47,10 @@ int gradcheck(const GradcheckCommand& o) {
     failed += e.failed + e.direction_failed;
   }
   fmt::print("{}{} {}, loss {}: {} wrong, {} at kinks\n", report.str(),
-             report ? "gradients are right:" : "GRADIENTS ARE WRONG:", o.net, o.loss, failed,
-             kinks);
+             report           ? "gradients are right:"
+             : !report.finite ? "NOT CHECKED, the loss is not finite:"
+                              : "GRADIENTS ARE WRONG:",
+             o.net, o.loss, failed, kinks);
   return report ? 0 : 1;
 }
 

@@ -27,6 +27,11 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    if (!train_app->parsed() && !check_app->parsed()) {
+      fmt::print(stderr, "xtape: {}: write xtape train or xtape gradcheck (xtape --help)\n",
+                 argc > 1 ? "'" + std::string(argv[1]) + "' is no command" : "no command");
+      return 2;
+    }
     fmt::print(stderr, "xtape: {} (xtape {}--help lists the options)\n", e.what(),
                train_app->parsed()   ? "train "
                : check_app->parsed() ? "gradcheck "

@@ -7,12 +7,6 @@
 // A network, a loss and labels, fitted to each other: shared by the commands.
 namespace xtape::tools {
 
-/// Targets for outputs of shape [n, outputs]: class labels as they are, or, for a single output,
-/// labels 0 and 1 as numbers of shape [n, 1].
-inline Tensor targets(const Tensor& labels, std::int64_t outputs, DType dtype) {
-  return outputs == 1 ? labels.reshape({labels.size(), 1}).to(dtype) : labels;
-}
-
 /// Refuses a network that does not fit the data before anything is trained.
 inline void check_fit(const nn::TextNetwork& n, std::int64_t inputs, std::int64_t classes) {
   if (n.inputs != inputs) {

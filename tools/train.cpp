@@ -1,7 +1,9 @@
 #include "train.hpp"
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -42,11 +44,15 @@ class Trainer {
     Rng rng = Rng(o.seed).split(0xda7a);
     data_ = load(o.data, rng);
     inputs_ = data_.train.inputs.shape()[1];
-    text_ = o.net.empty() ? fmt::format("{} dense:128 relu dense:64 relu dense:{}", inputs_,
-                                        data_.train.classes)
-                          : o.net;
+    text_ = !o.net ? fmt::format("{} dense:128 relu dense:64 relu dense:{}", inputs_,
+                                 data_.train.classes)
+                   : *o.net;
     refuse_wrong_settings();  // before anything is written
     if (o.dtype == "f64") data_ = {data_.train.to(f64), data_.test.to(f64)};
+    if (const auto folder = std::filesystem::path(o.picture).parent_path();
+        !folder.empty() && !std::filesystem::is_directory(folder)) {
+      throw DataError(o.picture, "cannot be written: there is no folder " + folder.string());
+    }
     log_.emplace(o.log);
   }
 
@@ -95,7 +101,8 @@ class Trainer {
     try {
       optimizer(build());
     } catch (const ValueError& e) {
-      throw ParseError("train", e.what());
+      const std::string what = e.what();
+      throw ParseError(e.where(), what.substr(what.find("] ") + 2));
     }
   }
 
@@ -151,8 +158,15 @@ class Trainer {
     for (auto& [x, labels] : batches) {
       Tape tape;
       const Var y = net(tape.input(x));
-      const Var loss = loss_.f(y, targets(labels, y.shape()[1], y.dtype()));
+      const Var loss = loss_.f(y, labels);
       sgd.step(tape.gradient(loss, net.parameters()));
+      if (!std::isfinite(loss.item())) {
+        progress_.clear();
+        throw ValueError(loss_.name,
+                         fmt::format("the loss is {} in epoch {}: lower the learning rate; "
+                                     "bce needs outputs in [0, 1], bce_logits does not",
+                                     loss.item(), e));
+      }
       total += loss.item() * static_cast<double>(labels.size());
       done += labels.size();
       progress_.show(o_.restarts > 1 ? fmt::format("restart {} epoch {}", restart, e)
@@ -225,13 +239,13 @@ void TrainOptions::add_to(CLI::App& app) {
   app.add_flag("--nesterov", nesterov);
   app.add_option("--weight-decay", weight_decay)->capture_default_str();
   app.add_option("--batch", batch, "examples per step")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_from(1))
       ->capture_default_str();
   app.add_flag("--full-batch", full_batch, "all examples in every step");
-  app.add_option("--epochs", epochs)->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--seed", seed)->capture_default_str();
+  app.add_option("--epochs", epochs)->check(whole_from(1))->capture_default_str();
+  app.add_option("--seed", seed)->check(whole_from(0))->capture_default_str();
   app.add_option("--restarts", restarts, "initialisations; that of the lowest loss is kept")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_from(1))
       ->capture_default_str();
   app.add_option("--log", log, "write JSON lines to this file");
   app.add_option("--picture", picture, "draw loss and accuracy as SVG into this file");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "data_source.hpp"
@@ -9,7 +10,7 @@ namespace xtape::tools {
 
 struct TrainOptions {
   DataOptions data;
-  std::string net;  ///< Empty: two hidden ReLU layers that fit the data.
+  std::optional<std::string> net;  ///< Unless given: two hidden ReLU layers that fit the data.
   std::string loss = "cross_entropy";
   std::string init;  ///< Empty: xavier_uniform.
   std::string dtype = "f32";

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
@@ -132,10 +133,12 @@ constexpr Op kAbs =
 constexpr Op kSign = avoiding(
     numeric_unary_op<Sign>("sign", {"y = 1, 0 or −1 as x > 0, = 0, < 0", "x̄ = 0"}, {flat}), 0);
 
-// p xᵖ⁻¹ is 0 for p = 0, also at x = 0 where xᵖ⁻¹ is infinite.
+// p xᵖ⁻¹ is 0 for p = 0, also at x = 0 where xᵖ⁻¹ is infinite. Elsewhere the product stays, whose
+// slope along p is not 0.
 Var pow_base(const Vjp& v) {
   const Var x = v.in(0), p = v.in(1);
-  return chain(v.ct, where(equal(p, 0), 0, p * pow(x, p - 1)));
+  const Var slope = p * pow(x, p - 1);
+  return chain(v.ct, where(equal(p, 0), where(equal(x, 0), 0, slope), slope));
 }
 
 // xᵖ ln x tends to 0 as x → 0 for p > 0; at 0⁰ the value 1 does not move with p ≥ 0.
@@ -170,15 +173,28 @@ constexpr Op kMinimum = numeric_binary_op<Minimum>(
 
 struct ClampAttrs {
   double low, high;
-  std::string str() const { return std::to_string(low) + ", " + std::to_string(high); }
+  std::string str() const { return detail::text(low) + ", " + detail::text(high); }
   bool operator==(const ClampAttrs&) const = default;
 };
+
+// A bound for elements of type T: integers cannot pass the whole number inside, nor go beyond their
+// own range.
+template <class T>
+T bound(double whole, double exact) {
+  if constexpr (std::is_same_v<T, std::int64_t>) {
+    if (whole >= 0x1p63) return std::numeric_limits<T>::max();
+    return whole <= -0x1p63 ? std::numeric_limits<T>::min() : static_cast<T>(whole);
+  } else {
+    return static_cast<T>(exact);
+  }
+}
 
 void clamp_block(const BlockArgs& a) {
   const auto& attrs = get_attrs<ClampAttrs>(a.attrs);
   dispatch_numeric(a.dtype, [&](auto t) {
     using T = decltype(t);
-    const auto low = static_cast<T>(attrs.low), high = static_cast<T>(attrs.high);
+    const T low = bound<T>(std::ceil(attrs.low), attrs.low);
+    const T high = bound<T>(std::floor(attrs.high), attrs.high);
     const auto f = [low, high](T x) { return x < low ? low : x > high ? high : x; };
     kernels::unary_block<decltype(f), T>(f, a);
   });
@@ -263,7 +279,7 @@ Var minimum(const Var& a, const Var& b) { return apply(kMinimum, {&a, &b}); }
 
 Var clamp(const Var& x, double low, double high) {
   if (!(low <= high)) {
-    throw ValueError("clamp", "low " + std::to_string(low) + " and high " + std::to_string(high) +
+    throw ValueError("clamp", "low " + detail::text(low) + " and high " + detail::text(high) +
                                   ": low must not exceed high");
   }
   return apply(kClamp, {&x}, make_attrs(ClampAttrs{low, high}));

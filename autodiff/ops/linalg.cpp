@@ -119,7 +119,8 @@ constexpr Op kMatmul{.name = "matmul",
 
 }  // namespace
 
-Var matmul(const Var& a, const Var& b, const MatmulOptions& o) {
+Var matmul(const Var& left_operand, const Var& right_operand, const MatmulOptions& o) {
+  const Var a = beside(left_operand, right_operand), b = beside(right_operand, a);
   const Shape sa = a.shape(), sb = b.shape();
   if (sa.rank() == 0 || sb.rank() == 0) {
     throw_operand(sa, sb, "a 0-d operand has no rows, write a * b");

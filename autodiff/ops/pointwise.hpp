@@ -87,6 +87,28 @@ inline Var operator<(const Var& a, const Var& b) { return less(a, b); }
 inline Var operator<=(const Var& a, const Var& b) { return less_equal(a, b); }
 inline Var operator>(const Var& a, const Var& b) { return greater(a, b); }
 inline Var operator>=(const Var& a, const Var& b) { return greater_equal(a, b); }
+// An operand of ours and an xtensor expression. Constrained, so that they go before xtensor's own
+// operators, which take anything and would make lazy expressions of Vars.
+template <class A>
+concept Recordable =
+    std::is_same_v<std::remove_cvref_t<A>, Var> || std::is_same_v<std::remove_cvref_t<A>, Tensor> ||
+    std::is_same_v<std::remove_cvref_t<A>, Parameter>;
+template <class A, class B>
+concept WithExpression = (Recordable<A> && ArrayExpression<std::remove_cvref_t<B>>) ||
+                         (ArrayExpression<std::remove_cvref_t<A>> && Recordable<B>);
+#define XTAPE_WITH_EXPRESSION(op, function) \
+  template <class A, class B>               \
+  requires WithExpression<A, B> Var operator op(A&& a, B&& b) { return function(Var(a), Var(b)); }
+XTAPE_WITH_EXPRESSION(+, add)
+XTAPE_WITH_EXPRESSION(-, subtract)
+XTAPE_WITH_EXPRESSION(*, multiply)
+XTAPE_WITH_EXPRESSION(/, divide)
+XTAPE_WITH_EXPRESSION(<, less)
+XTAPE_WITH_EXPRESSION(<=, less_equal)
+XTAPE_WITH_EXPRESSION(>, greater)
+XTAPE_WITH_EXPRESSION(>=, greater_equal)
+#undef XTAPE_WITH_EXPRESSION
+
 inline Var& operator+=(Var& a, const Var& b) { return a = add(a, b); }
 inline Var& operator-=(Var& a, const Var& b) { return a = subtract(a, b); }
 inline Var& operator*=(Var& a, const Var& b) { return a = multiply(a, b); }

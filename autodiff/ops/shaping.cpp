@@ -265,13 +265,20 @@ Var stack(const std::vector<Var>& xs, std::int64_t axis) {
   normalize_axis("stack", axis, wider);
   for (int i = shape.rank(); i > at; --i) wider[i] = shape[i - 1];
   wider[static_cast<int>(at)] = 1;
+  // Parameters join the tape that some other operand has.
+  const auto on_tape = [&](const Var& x) {
+    for (const Var& other : xs) {
+      if (other.tape()) return beside(x, other);
+    }
+    return x;
+  };
   std::vector<Var> parts;
   for (const Var& x : xs) {
     if (x.shape() != shape) {
       throw ShapeError("stack",
                        "shapes " + shape.str() + " and " + x.shape().str() + ": all must be equal");
     }
-    parts.push_back(reshape(x, wider));
+    parts.push_back(reshape(on_tape(x), wider));
   }
   return concat(parts, at);
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include <xtape/autodiff/kernels/copy.hpp>
 #include <xtape/autodiff/ops.hpp>
@@ -131,7 +132,8 @@ void resolve(const Slice& s, std::int64_t n, SliceAttrs& out) {
   const std::int64_t start = place(s.start, up ? low : high);
   const std::int64_t stop = place(s.stop, up ? high : low);
   const std::int64_t span = up ? stop - start : start - stop;
-  const std::int64_t step = up ? s.step : -s.step;
+  const std::int64_t step =
+      up ? s.step : -std::max(s.step, -std::numeric_limits<std::int64_t>::max());
   out.length.push_back(span > 0 ? (span - 1) / step + 1 : 0);
   out.start.push_back(out.length[out.length.rank() - 1] ? start : 0);
   out.step.push_back(s.step);

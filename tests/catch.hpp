@@ -3,6 +3,7 @@
 // Catch2, version 3 or 2 (Debian 12 ships 2).
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
+using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
 #else
 #include <catch2/catch.hpp>

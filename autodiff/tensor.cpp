@@ -165,15 +165,16 @@ double Tensor::at(const Dims& index) const {
 
 Tensor Tensor::reshape(const Shape& wanted) const {
   Shape s = wanted;
-  std::int64_t known = 1;
+  std::uint64_t product = 1;  // may wrap: check_size() has the last word
   int open = -1;
   for (int i = 0; i < s.rank(); ++i) {
     if (s[i] == -1 && open < 0) {
       open = i;
     } else {
-      known *= s[i] < 0 ? 0 : s[i];
+      product *= static_cast<std::uint64_t>(s[i] < 0 ? 0 : s[i]);
     }
   }
+  const auto known = static_cast<std::int64_t>(product);
   if (open >= 0 && known > 0 && size() % known == 0) s[open] = size() / known;
   if (s.size() != size() || std::any_of(s.begin(), s.end(), [](auto d) { return d < 0; })) {
     throw ShapeError("reshape", "shape " + shape().str() + " to " + wanted.str() +

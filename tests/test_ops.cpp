@@ -151,6 +151,29 @@ TEST_CASE("matmul reads NumPy's shapes", "[ops]") {
   CHECK(max(abs(flags - matmul(a, b))).item() < 1e-13);
 }
 
+TEST_CASE("every way to multiply matrices gives the sum of products", "[ops]") {
+  // Tiny loops, GEMV, outer products and GEMM, each with every transpose flag.
+  Rng rng(4);
+  for (const std::int64_t m : {1, 2, 40}) {
+    for (const std::int64_t n : {1, 3, 40}) {
+      for (const std::int64_t k : {1, 2, 40}) {
+        for (int flags = 0; flags < 4; ++flags) {
+          const MatmulOptions o{(flags & 1) != 0, (flags & 2) != 0};
+          const Tensor a = rng.normal({m, k}, 0, 1, f64), b = rng.normal({k, n}, 0, 1, f64);
+          const Tensor exact = sum(reshape(a, {m, k, 1}) * reshape(b, {1, k, n}), 1).value();
+          for (const DType dtype : {f32, f64}) {
+            const Var left = cast(o.transpose_a ? transpose(a) : Var(a), dtype);
+            const Var right = cast(o.transpose_b ? transpose(b) : Var(b), dtype);
+            const Tensor got = cast(matmul(left, right, o), f64).value();
+            CAPTURE(m, n, k, flags, name(dtype));
+            CHECK(test::relative_difference(got, exact) < (dtype == f32 ? 2e-6 : 1e-13));
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("op errors name the op, the shapes or dtypes, and the rule", "[ops][errors]") {
   const Tensor a = Tensor::ones({2, 3}), b = Tensor::ones({4}), d = Tensor::ones({2, 3}, f64);
   const Tensor labels = Tensor::arange(3);

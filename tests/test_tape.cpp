@@ -156,6 +156,21 @@ TEST_CASE("handles that outlive their tape or a rewind throw", "[tape][errors]")
   CHECK(x.value().flat(1) == 2);
 }
 
+TEST_CASE("one tape serves a whole training by rewinding", "[tape]") {
+  Parameter w(Tensor({1.0, 2.0}), "w");
+  optim::SGD sgd({w}, {.learning_rate = 0.25});
+  Tape tape;
+  const Var x = tape.input(Tensor({1.0, 1.0}));
+  const std::uint32_t mark = tape.size();
+  for (int i = 0; i < 3; ++i) {
+    for (int k = 0; k < i; ++k) (void)(x * 2);  // the parameter stands elsewhere each time
+    sgd.step(tape.gradient(sum(square(x * w)), sgd.parameters()));
+    tape.rewind(mark);
+  }
+  CHECK(identical(w.value(), Tensor({0.125, 0.25})));
+  CHECK(tape.size() == mark);
+}
+
 TEST_CASE("a consumed tape says how to keep it", "[tape][errors]") {
   Tape tape;
   const Var x = tape.variable(Tensor({1, 2}));

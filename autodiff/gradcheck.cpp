@@ -263,9 +263,12 @@ GradcheckReport gradcheck(const CheckedFunction& f, const std::vector<Tensor>& i
 
 }  // namespace detail
 
-GradcheckReport gradcheck_parameters(const std::function<Var(Tape&)>& f,
-                                     const Parameters& parameters,
+GradcheckReport gradcheck_parameters(const std::function<Var(Tape&)>& f, const Parameters& all,
                                      const GradcheckOptions& options) {
+  Parameters parameters;
+  for (const Parameter& p : all) {
+    if (!p.frozen()) parameters.push_back(p);
+  }
   std::vector<std::string> names;
   std::vector<Tensor> point;
   for (const Parameter& p : parameters) {

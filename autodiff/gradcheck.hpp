@@ -103,7 +103,7 @@ GradcheckReport gradcheck(F f, const std::vector<Tensor>& inputs,
 
 /// The same for a function of parameters: `f` records the loss on the tape it is given, e.g.
 /// `[&](Tape& t) { return nn::mse_loss(net(t.input(x)), y); }`. The parameters are moved for the
-/// differences and have their values back afterwards.
+/// differences and have their values back afterwards; frozen ones are not checked.
 GradcheckReport gradcheck_parameters(const std::function<Var(Tape&)>& f,
                                      const Parameters& parameters,
                                      const GradcheckOptions& options = {});

@@ -215,6 +215,10 @@ Spec Vjp::out_spec() const { return tape_.nodes_[node_].spec; }
 
 const Attrs* Vjp::raw_attrs() const { return tape_.nodes_[node_].attrs.get(); }
 
+bool Tape::is_constant(const Var& y) {
+  return y.defined() && !y.tape() && y.kind_ != Var::Kind::parameter;
+}
+
 std::uint32_t Tape::target_index(const Var& x, bool may_be_unconnected) const {
   std::uint32_t index = x.index_;
   if (x.kind_ == Var::Kind::parameter) {
@@ -268,7 +272,7 @@ std::vector<Tensor> values(const std::vector<Var>& vars) {
 
 std::vector<Tensor> Tape::gradient(const Var& y, const std::vector<Var>& xs,
                                    const GradientOptions& options) {
-  if (y.defined() && !y.tape() && options.unconnected == Unconnected::zero) return zeros(xs);
+  if (is_constant(y) && options.unconnected == Unconnected::zero) return zeros(xs);
   return values(Gradient(*this, y, xs, options, false).run());
 }
 
@@ -289,11 +293,13 @@ Tensor Tape::gradient(const Var& y, const Var& x, const GradientOptions& options
 std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
                           const GradientOptions& options) {
   Tape* tape = y.tape();
-  if (!tape && options.unconnected == Unconnected::zero) {
+  if (Tape::is_constant(y) && options.unconnected == Unconnected::zero) {
     const std::vector<Tensor> none = zeros(xs);
     return {none.begin(), none.end()};
   }
-  if (!tape) throw TapeError("gradient", "the output is a constant: it is on no tape");
+  if (!tape) {
+    throw TapeError("gradient", "the output is on no tape: it is a constant, or a parameter alone");
+  }
   return Gradient(*tape, y, xs, options, true).run();
 }
 

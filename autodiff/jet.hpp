@@ -280,31 +280,48 @@ Jet<T, N> abs(const Jet<T, N>& x) {
 }
 
 namespace detail {
-/// (x₁t + …)^q for q > 0 and no integer: the powers below q vanish, those above are infinite.
+/// xᵠ at x ≠ 0, from x·y' = q·y·x', coefficient by coefficient.
+template <class T, int N>
+Jet<T, N> power(const Jet<T, N>& x, T q) {
+  Jet<T, N> y(std::pow(x.c[0], q));
+  for (std::size_t k = 1; k <= N; ++k) {
+    T s = 0;
+    for (std::size_t j = 1; j <= k; ++j) {
+      s += (q * static_cast<T>(j) - static_cast<T>(k - j)) * x.c[j] * y.c[k - j];
+    }
+    y.c[k] = s / (static_cast<T>(k) * x.c[0]);
+  }
+  return y;
+}
+
+/// (x₁t + x₂t² + …)^q for q > 0 and no integer: the powers of t below vanish, those above are
+/// infinite, or NaN where the series does not say.
 template <class T, int N>
 Jet<T, N> power_of_zero(const Jet<T, N>& x, T q) {
   std::size_t order = 1;
   while (order <= N && x.c[order] == 0) ++order;
+  T sign = 1;  // of q (q − 1) … (q − k + 1)
   return map<T, N>([&](std::size_t k) {
-    const bool vanishes = order > N || static_cast<T>(k) < q * static_cast<T>(order);
-    return vanishes ? T{0} : std::numeric_limits<T>::infinity();
+    if (k > 0 && q < static_cast<T>(k - 1)) sign = -sign;
+    if (static_cast<T>(k) < q * static_cast<T>(order)) return T{0};
+    return order == 1 ? sign * std::numeric_limits<T>::infinity()
+                      : std::numeric_limits<T>::quiet_NaN();
   });
 }
 }  // namespace detail
 
-/// xᵖ for a constant exponent: integer ones by repeated products, others as e^(p ln x).
+/// xᵖ for a constant exponent.
 template <class T, int N, JetNumber S>
 Jet<T, N> pow(const Jet<T, N>& x, S p) {
   const auto q = static_cast<T>(p);
-  if (std::trunc(q) == q && std::abs(q) < T{1e9}) {
-    Jet<T, N> y(T{1}), base = x;
-    for (auto n = static_cast<long>(std::abs(q)); n > 0; n /= 2) {
-      if (n % 2) y = y * base;
-      if (n > 1) base = base * base;
-    }
-    return q < 0 ? T{1} / y : y;
-  }
-  return x.c[0] == 0 && q > 0 ? detail::power_of_zero(x, q) : exp(log(x) * q);
+  if (!(x.c[0] == 0)) return detail::power(x, q);
+  if (q < 0) return T{1} / pow(x, -q);
+  if (std::trunc(q) != q) return detail::power_of_zero(x, q);
+  // A series without constant term vanishes in N + 1 factors.
+  Jet<T, N> y(T{1});
+  const int factors = q > static_cast<T>(N) ? N + 1 : static_cast<int>(q);
+  for (int n = 0; n < factors; ++n) y = y * x;
+  return y;
 }
 /// The larger value; at a tie the mean of both, so that each gets half of the derivative.
 template <class T, int N>

@@ -111,16 +111,16 @@ struct Recorder {
   // A plain number as a tensor.
   Tensor materialize(const Var& v) const {
     const DType dtype = number_dtype();
-    if (dtype == i64 && v.number_ != static_cast<double>(static_cast<std::int64_t>(v.number_))) {
-      throw DTypeError(op.name, "the number " + detail::text(v.number_) +
-                                    " meets an i64 tensor, where it would lose its fraction: write "
-                                    "cast(x, f32) or cast(x, f64)");
-    }
-    if (dtype == i64 && std::abs(v.number_) > kExactIntegers) {
+    if (dtype == i64 && !(std::abs(v.number_) <= kExactIntegers)) {
       throw DTypeError(op.name,
                        "the number " + detail::text(v.number_) +
                            " meets an i64 tensor: beyond 2^53 plain numbers are not exact, "
                            "make a tensor of std::int64_t");
+    }
+    if (dtype == i64 && v.number_ != std::trunc(v.number_)) {
+      throw DTypeError(op.name, "the number " + detail::text(v.number_) +
+                                    " meets an i64 tensor, where it would lose its fraction: write "
+                                    "cast(x, f32) or cast(x, f64)");
     }
     return Tensor::scalar(v.number_, dtype);
   }

@@ -98,6 +98,7 @@ class Tape {
   Var leaf(const Op& op, const Tensor& value, bool requires_grad, AttrsRef attrs = {});
   Var handle(std::uint32_t index, Tensor value) const;
   bool owns(const Var& v) const;
+  static bool is_constant(const Var& y);
   std::uint32_t target_index(const Var& x, bool may_be_unconnected) const;
   std::vector<std::uint32_t> target_indices(const Var& y, const std::vector<Var>& xs,
                                             const GradientOptions& options);

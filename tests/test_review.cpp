@@ -36,6 +36,7 @@ TEST_CASE("unconnected targets get zeros and leave the tape as it was", "[review
   CHECK(g[2].item() == 0);
   CHECK(tape.size() == before);
   // The gradient of something linear is a constant: its own gradient is 0 on request.
+  REQUIRE_ERROR(gradient(p, p, {.unconnected = Unconnected::zero}), TapeError, "a parameter alone");
   const Var slope = gradient(sum(x), x);
   CHECK(gradient(sum(slope), x, {.unconnected = Unconnected::zero}).item() == 0);
   REQUIRE_ERROR(gradient(sum(slope), x), TapeError, "on no tape");
@@ -47,6 +48,7 @@ TEST_CASE("functions of several operations take parameters beside taped values",
   const Var x = tape.variable(Tensor({0.2, 0.9}));
   CHECK(tape.gradient(matmul(x, p), p, {.keep_tape = true}).flat(1) == 0.9);
   CHECK(tape.gradient(sum(stack({p, x})), p).flat(0) == 1);
+  CHECK(stack({p, no_grad(Tensor({1.0, 2.0}))}).shape() == Shape{2, 2});
   CHECK(tape.gradient(nn::binary_cross_entropy(x, p), {x, p}).size() == 2);
   CHECK(tape.gradient(nn::mse_loss(p, x), {p, x}).size() == 2);
 }
@@ -134,6 +136,16 @@ TEST_CASE("users' functions keep NaN, large powers and powers of zero", "[review
   const auto hundred = elementwise("hundred", [](auto x) { return pow(x, 100); });
   CHECK(value(hundred, -1) == 1);
   CHECK(slope(hundred, -1) == -100);
+  const auto inverse = elementwise("inverse", [](auto x) { return pow(x, -100); });
+  CHECK(slope(inverse, 1e4) == 0);
+  CHECK(slope(elementwise("p", [](auto x) { return pow(x, -65); }), 2) ==
+        Approx(-65 * std::pow(2.0, -66)));
+  CHECK(gradcheck(elementwise("p", [](auto x) { return pow(x, 7) + pow(x, -3) + pow(x * x, 0.7); }),
+                  {Tensor({-1.5, 0.4, 2.})}, {.order = 2})
+            .ok());
+  CHECK(gradcheck(elementwise("q", [](auto x) { return pow(x, 5) + pow(x, 2) + pow(x, 0); }),
+                  {Tensor({0.0})}, {.order = 2})
+            .ok());
   const auto root = elementwise("root", [](auto x) { return pow(x, 1.5); });
   CHECK(slope(root, 0) == 0);
   const auto mish = elementwise("mish", [](auto x) { return x * tanh(softplus(x)); });
@@ -160,6 +172,8 @@ TEST_CASE("integers are clamped within their range and never rounded in silence"
   const Tensor x = Tensor({-5, 0, 5}).to(i64);
   CHECK(clamp(x, 0, INFINITY).value().str() == "[0, 0, 5]");
   CHECK(clamp(x, -1.5, 1.5).value().str() == "[-1, 0, 1]");
+  REQUIRE_ERROR(clamp(x, 0.2, 0.8), ValueError, "no integer lies between");
+  REQUIRE_ERROR(x + INFINITY, DTypeError, "beyond 2^53");
   REQUIRE_ERROR(x + ((std::int64_t{1} << 53) + 2), DTypeError, "beyond 2^53");
   CHECK(slice(x, 0, {{}, {}, std::numeric_limits<std::int64_t>::min()}).size() == 1);
 }

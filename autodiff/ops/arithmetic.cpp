@@ -282,6 +282,12 @@ Var clamp(const Var& x, double low, double high) {
     throw ValueError("clamp", "low " + detail::text(low) + " and high " + detail::text(high) +
                                   ": low must not exceed high");
   }
+  if (x.dtype() == i64) {
+    if (std::ceil(low) > std::floor(high)) {
+      throw ValueError("clamp", "no integer lies between low " + detail::text(low) + " and high " +
+                                    detail::text(high));
+    }
+  }
   return apply(kClamp, {&x}, make_attrs(ClampAttrs{low, high}));
 }
 

@@ -270,7 +270,9 @@ Var stack(const std::vector<Var>& xs, std::int64_t axis) {
     for (const Var& other : xs) {
       if (other.tape()) return beside(x, other);
     }
-    return x;
+    Var joined = x;
+    for (const Var& other : xs) joined = beside(joined, other);  // one may come from no_grad
+    return joined;
   };
   std::vector<Var> parts;
   for (const Var& x : xs) {

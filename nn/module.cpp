@@ -70,12 +70,17 @@ std::shared_ptr<Module> Module::clone() const {
 }
 
 void Module::detach(Copies& copies) {
-  for (Parameter& p : own_) {
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    Parameter& p = own_[i];
     Parameter& copy = copies[p.id()];
     if (!copy.defined()) {
       copy = Parameter(p.value().clone(), p.name());
       copy.freeze(p.frozen());
     }
+    // A copy counts its versions from 0: whether the value is still the default one must not be
+    // lost.
+    const bool untouched = p.version() == recipes_[i].default_version;
+    recipes_[i].default_version = untouched ? copy.version() : kTouched;
     p = copy;
   }
   for (Child& c : children_) c.module = c.module->clone_with(copies);

@@ -89,6 +89,7 @@ class Module {
     Fans fans;
     std::uint64_t default_version;  // of the parameter while its value is the default one
   };
+  static constexpr std::uint64_t kTouched = ~std::uint64_t{0};  // no default_version
   Parameters own_;
   std::vector<Recipe> recipes_;
   std::vector<Child> children_;

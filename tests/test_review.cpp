@@ -164,6 +164,11 @@ TEST_CASE("a clone ties what was tied", "[review][nn]") {
   const auto copy = net.clone();
   CHECK(net.parameter_count() == 6);
   CHECK(copy->parameter_count() == 6);
+  // Moved into a container, the clone of a trained layer keeps its weights.
+  Parameter(shared.weight()).assign(Tensor({{1, 2}, {3, 4}}, f32));
+  const auto trained = shared.clone();
+  const nn::Sequential with(std::move(static_cast<nn::Dense&>(*trained)), nn::Tanh());
+  CHECK(identical(with.parameters()[0].value(), Tensor({{1, 2}, {3, 4}}, f32)));
   auto self = std::make_shared<nn::Sequential>();
   REQUIRE_ERROR(self->add(self), ValueError, "would contain itself");
 }

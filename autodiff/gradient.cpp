@@ -138,7 +138,7 @@ class Gradient {
       const std::uint32_t at = tape_.edges_[n.first_edge + e];
       const Tape::Node& from = tape_.nodes_[at];
       if (from.consumed) throw_consumed(at);
-      const Parameter* p = Tape::parameter_of(from);
+      const Parameter* p = tape_.recording() ? nullptr : Tape::parameter_of(from);
       if (!p || !from.value.defined() || from.value.shares_memory_with(p->value())) continue;
       throw TapeError("gradient", "parameter '" + p->name() +
                                       "' was modified after this tape read it: take the gradient "
@@ -230,7 +230,7 @@ std::uint32_t Tape::target_index(const Var& x, bool may_be_unconnected) const {
                                           " was never used on this tape: remove it from the "
                                           "targets, or pass {.unconnected = Unconnected::zero}");
     }
-    index = it->second;
+    index = it->second.current;
   } else if (!owns(x)) {
     throw TapeError("gradient", "a target is not on this tape: make it by tape.variable(x)");
   }

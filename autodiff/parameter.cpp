@@ -19,6 +19,16 @@ Parameter::Parameter(Tensor value, std::string name) {
   data_->value = std::move(value);
 }
 
+Parameter Parameter::buffer(Tensor value, std::string name) {
+  value.raw();  // throws for an empty one and for one without elements
+  Parameter p;
+  p.data_ = detail::Ref(new detail::ParameterData);
+  p.data_->name = std::move(name);
+  p.data_->value = std::move(value);
+  p.data_->frozen = p.data_->buffer = true;
+  return p;
+}
+
 void Parameter::assign(Tensor value) {
   if (value.shape() != shape()) {
     throw ShapeError(name(), "assigning shape " + value.shape().str() +
@@ -30,6 +40,7 @@ void Parameter::assign(Tensor value) {
                                  " to a parameter of " + xtape::name(dtype()) + ": write .to(" +
                                  xtape::name(dtype()) + ")");
   }
+  value.raw();  // throws for one without elements
   data_->value = std::move(value);
   ++data_->version;
 }

@@ -14,6 +14,7 @@ struct ParameterData : Counted {
   Tensor value;
   std::uint64_t version = 0;
   bool frozen = false;
+  bool buffer = false;
 };
 inline void destroy(ParameterData* p) noexcept { delete p; }
 [[noreturn]] void throw_empty_parameter();
@@ -29,6 +30,10 @@ class Parameter {
   Parameter() = default;
   /// @throws DTypeError unless `value` is f32 or f64.
   explicit Parameter(Tensor value, std::string name = "parameter");
+
+  /// State without a gradient, of any dtype: velocities of an optimizer, a step count, running means.
+  /// It is used like a parameter, is always frozen, and needs no tape.
+  static Parameter buffer(Tensor value, std::string name = "buffer");
 
   /// The path in its network, e.g. "0.weight".
   const std::string& name() const { return data().name; }
@@ -50,9 +55,11 @@ class Parameter {
   void to(DType dtype);
 
   /// A frozen parameter joins tapes as a constant.
-  void freeze(bool frozen = true) { data().frozen = frozen; }
+  void freeze(bool frozen = true) { data().frozen = frozen || data().buffer; }
   /// Whether freeze() was called.
   bool frozen() const { return data().frozen; }
+  /// Whether buffer() made it.
+  bool is_buffer() const { return data().buffer; }
   /// How often the value was replaced.
   std::uint64_t version() const { return data().version; }
   /// False for an empty handle.

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/ops/shaping.hpp>
 #include <xtape/autodiff/tape.hpp>
 
 namespace xtape {
@@ -28,6 +29,12 @@ struct Slots {
   std::mutex mutex;
   std::vector<detail::TapeSlot*> free;
 };
+
+// An address that tells threads apart.
+const void* this_thread() {
+  static thread_local const char here = 0;
+  return &here;
+}
 
 Slots& slots() {
   static Slots* const s = new Slots;
@@ -70,7 +77,7 @@ struct Recorder {
   const Op& op;
   std::span<const Var* const> in;
   Tape* tape = nullptr;
-  bool untaped = false;  // some input came from no_grad
+  bool untaped = false;  // some input came from no_grad, or is a buffer
   const Parameter* parameter = nullptr;
 
   // Finds the tape of the operation and refuses what would lose a gradient.
@@ -78,8 +85,9 @@ struct Recorder {
     for (const Var* v : in) {
       if (!v->defined())
         throw ValueError(op.name, "an operand is empty: assign a value to it first");
-      untaped |= v->kind_ == Var::Kind::no_grad;
-      if (v->kind_ == Var::Kind::parameter && !parameter) parameter = &v->parameter_;
+      const bool held = v->kind_ == Var::Kind::parameter;
+      untaped |= v->kind_ == Var::Kind::no_grad || (held && v->parameter_.is_buffer());
+      if (held && !parameter && !v->parameter_.is_buffer()) parameter = &v->parameter_;
       if (Tape* t = v->tape(); t && t != tape) {
         if (tape) {
           throw TapeError(op.name,
@@ -94,6 +102,24 @@ struct Recorder {
                                    "' meets no tape, so its gradient would be lost: write "
                                    "tape.input(x) for the data (tape.parameter(w) where there is "
                                    "none), or no_grad(x) to compute without gradients");
+    }
+    if (tape && tape->recording()) check_recordable();
+  }
+
+  // What a program could not see change is refused: it would stay as it is now, in silence.
+  void check_recordable() const {
+    tape->check_thread();
+    for (const Var* v : in) {
+      if (v->kind_ == Var::Kind::no_grad && !v->parameter_.defined()) {
+        throw TapeError(op.name,
+                        "a value computed outside the recording (by no_grad or from a buffer) "
+                        "would be frozen at what it is now: compute it from recorded values, "
+                        "stop_gradient(x) cuts a gradient there; or write .value() for a constant");
+      }
+      if (v->kind_ == Var::Kind::constant && v->value_.is_symbolic()) {
+        throw TapeError(op.name,
+                        "the value() of a recorded operation is used as a constant: use the Var");
+      }
     }
   }
 
@@ -143,7 +169,9 @@ struct Recorder {
     }
     const Spec spec = op.infer({op, {specs.p, n}, attrs.get()});
     Tensor out;
-    if (op.aliases) {
+    if (tape && tape->recording()) {
+      out = Tensor::symbolic(spec);
+    } else if (op.aliases) {
       out = values[0]->reshape(spec.shape);
     } else {
       out = Tensor::empty(spec.shape, spec.dtype);
@@ -160,6 +188,9 @@ struct Recorder {
   std::uint32_t place(const Var& v) const {
     if (v.kind_ == Var::Kind::taped) return v.index_;
     if (v.kind_ == Var::Kind::parameter) return tape->parameter(v.parameter_).index_;
+    if (tape->recording() && v.kind_ == Var::Kind::no_grad) {
+      return stop_gradient(tape->parameter(v.parameter_)).index_;
+    }
     return Tape::kNone;
   }
 
@@ -176,8 +207,9 @@ struct Recorder {
       requires_grad = true;
       reads |= rule.reads;
     }
+    if (tape->recording()) reads = ~std::uint32_t{0};  // values without elements cost nothing
     for (std::size_t i = 0; i < n; ++i) {
-      if (!(reads & reads_in(static_cast<int>(i)))) continue;
+      if (!(reads & reads_in(static_cast<int>(i))) && !tape->recording()) continue;
       if (at[i] == Tape::kNone) at[i] = tape->leaf(kConstant, *values[i], false).index_;
       Tensor& kept = tape->nodes_[at[i]].value;
       if (!kept.defined()) kept = *values[i];
@@ -219,7 +251,7 @@ Var Tape::handle(std::uint32_t index, Tensor value) const {
 }
 
 Var Tape::leaf(const Op& op, const Tensor& value, bool requires_grad, AttrsRef attrs) {
-  nodes_.push_back({&op, std::move(attrs), Tensor(), value.spec(),
+  nodes_.push_back({&op, std::move(attrs), recording() ? value : Tensor(), value.spec(),
                     static_cast<std::uint32_t>(edges_.size()), 0, epoch_, requires_grad, false});
   return handle(size() - 1, value);
 }
@@ -241,8 +273,9 @@ Var Tape::input(const Tensor& value, std::string label) {
 }
 
 Var Tape::parameter(const Parameter& p) {
+  if (recording()) check_thread();
   if (const auto it = parameters_.find(p.id()); it != parameters_.end()) {
-    const Node& n = nodes_[it->second];
+    const Node& n = nodes_[it->second.leaf];
     // A second node for the same parameter would get only a part of its gradient.
     if (get_attrs<ParameterUse>(n.attrs.get()).version != p.version() ||
         n.requires_grad == p.frozen()) {
@@ -250,11 +283,41 @@ Var Tape::parameter(const Parameter& p) {
                                        "' was modified (or frozen) after it joined this tape: take "
                                        "the gradient first, and use a new tape or tape.rewind()");
     }
-    return handle(it->second, p.value());
+    const std::uint32_t at = it->second.current;
+    return handle(at, recording() ? nodes_[at].value : p.value());
   }
-  Var v = leaf(kParameter, p.value(), !p.frozen(), make_attrs(ParameterUse{p, p.version()}));
-  parameters_[p.id()] = v.index_;
+  const Tensor value = recording() ? Tensor::symbolic(p.value().spec()) : p.value();
+  Var v = leaf(kParameter, value, !p.frozen(), make_attrs(ParameterUse{p, p.version()}));
+  parameters_[p.id()] = {v.index_, v.index_};
   return v;
+}
+
+void Tape::check_thread() const {
+  if (recorder_ == this_thread()) return;
+  throw TapeError("compile", "an operation of another thread: a program is recorded by one thread");
+}
+
+void Tape::store(const Parameter& p, const Var& value) {
+  const Spec &want = p.value().spec(), &have = value.value().spec();
+  if (want != have) {
+    const std::string met = std::string("assigning ") + name(have.dtype) + have.shape.str() +
+                            " to " + name(want.dtype) + want.shape.str() + ": they must be equal";
+    if (want.shape != have.shape) throw ShapeError(p.name(), met);
+    throw DTypeError(p.name(), met);
+  }
+  parameter(p);
+  // A node of its own: gradients by the parameter's new value end here.
+  const Var cut = stop_gradient(value);
+  nodes_[cut.index_].requires_grad = !p.frozen();
+  parameters_[p.id()].current = cut.index_;
+  std::erase_if(stores_, [&](const Store& s) { return s.target == p; });
+  stores_.push_back({p, cut.index_});
+}
+
+void assign(Parameter& p, const Var& value) {
+  Tape* tape = value.tape();
+  if (tape && tape->recording()) return tape->store(p, value);
+  p.assign(value.value());
 }
 
 const Parameter* Tape::parameter_of(const Node& n) {
@@ -271,7 +334,7 @@ void Tape::rewind(std::uint32_t mark) {
   if (mark == size()) return;
   edges_.resize(nodes_[mark].first_edge);
   nodes_.erase(nodes_.begin() + mark, nodes_.end());
-  std::erase_if(parameters_, [&](const auto& p) { return p.second >= mark; });
+  std::erase_if(parameters_, [&](const auto& p) { return p.second.leaf >= mark; });
   labels_.erase(labels_.lower_bound(mark), labels_.end());
   ++epoch_;
 }
@@ -332,7 +395,9 @@ Var beside(const Var& x, const Var& other) {
 }
 
 Var no_grad(const Var& x) {
+  if (Tape* tape = x.tape(); tape && tape->recording()) return stop_gradient(x);
   Var v(x.value());
+  if (x.kind_ == Var::Kind::parameter) v.parameter_ = x.parameter_;  // a recording reads it live
   v.kind_ = Var::Kind::no_grad;
   return v;
 }

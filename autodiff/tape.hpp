@@ -10,6 +10,10 @@
 
 namespace xtape {
 
+namespace program {
+class Capture;
+}
+
 /// What to do about a target that the output does not depend on.
 enum class Unconnected : std::uint8_t {
   error,  ///< Throw GradientError naming it: usually a gradient was lost by mistake.
@@ -65,6 +69,9 @@ class Tape {
   std::vector<Tensor> gradient(const Var& y, const Parameters& ps,
                                const GradientOptions& options = {});
 
+  /// True on the tape of a compile(): operations are noted there, not computed.
+  bool recording() const { return recorder_ != nullptr; }
+
   /// Number of nodes. Also a mark for rewind().
   std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
   /// Forgets every node from `mark` on. Handles to them throw from now on.
@@ -75,6 +82,8 @@ class Tape {
 
  private:
   friend struct Recorder;
+  friend class program::Capture;
+  friend void assign(Parameter& p, const Var& value);
   friend class Gradient;
   friend class Var;
   friend class Vjp;
@@ -95,7 +104,19 @@ class Tape {
     bool consumed;
   };
 
+  /// What a recording assigns to a parameter: the last value noted.
+  struct Store {
+    Parameter target;
+    std::uint32_t value;
+  };
+  /// Where a parameter stands: its leaf, and the node that holds its present value.
+  struct Place {
+    std::uint32_t leaf, current;
+  };
+
   Var leaf(const Op& op, const Tensor& value, bool requires_grad, AttrsRef attrs = {});
+  void store(const Parameter& p, const Var& value);
+  void check_thread() const;
   Var handle(std::uint32_t index, Tensor value) const;
   bool owns(const Var& v) const;
   static bool is_constant(const Var& y);
@@ -107,10 +128,18 @@ class Tape {
 
   std::vector<Node> nodes_;
   std::vector<std::uint32_t> edges_;
-  std::unordered_map<const detail::ParameterData*, std::uint32_t> parameters_;
+  std::unordered_map<const detail::ParameterData*, Place> parameters_;
+  std::vector<Store> stores_;
   std::map<std::uint32_t, std::string> labels_;
   detail::TapeSlot* slot_;
   std::uint32_t epoch_ = 0;
+  const void* recorder_ = nullptr;  // the thread that records, see recording()
 };
+
+/// Gives parameter `p` the value of `value`: at once, or (when `value` is recorded by compile()) in
+/// every run of the program, after everything that may throw. Uses of `p` later in the recording
+/// see the new value.
+/// @throws ShapeError or DTypeError as Parameter::assign.
+void assign(Parameter& p, const Var& value);
 
 }  // namespace xtape

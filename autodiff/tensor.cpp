@@ -77,6 +77,12 @@ void throw_size(const char* where, std::int64_t have, const Shape& want) {
   throw ShapeError(where, std::to_string(have) + " do not fill shape " + want.str());
 }
 
+void throw_symbolic() {
+  throw TapeError("Tensor",
+                  "a value is read while a program is recorded, where it does not exist yet: choose "
+                  "by where(mask, a, b), return it from the recorded function, or read it outside");
+}
+
 }  // namespace detail
 
 Tensor::Tensor(std::initializer_list<detail::Number> values, DType dtype) {
@@ -106,6 +112,14 @@ Tensor Tensor::empty(const Shape& shape, DType dtype) {
   const Spec spec{shape, dtype};
   Tensor t;
   t.data_ = make(spec, kHeader + std::max<std::size_t>(spec.nbytes(), 1));
+  return t;
+}
+
+Tensor Tensor::symbolic(const Spec& spec) {
+  check_size("Tensor", spec.shape);
+  Tensor t;
+  t.data_ = make(spec, kHeader);
+  t.data_->data = nullptr;
   return t;
 }
 
@@ -192,6 +206,7 @@ Tensor Tensor::reshape(const Shape& wanted) const {
 
 Tensor Tensor::to(DType want) const {
   if (want == dtype()) return *this;
+  raw();  // throws for a symbolic one
   Tensor t = empty(shape(), want);
   dispatch(dtype(), [&](auto from_zero) {
     dispatch(want, [&](auto to_zero) {
@@ -216,6 +231,7 @@ void Tensor::unshare() {
 
 std::string Tensor::str(int precision) const {
   if (!defined()) return "Tensor()";
+  if (is_symbolic()) return std::string(name(dtype())) + shape().str() + " of a recording";
   std::ostringstream os;
   os.precision(precision);
   dispatch(dtype(), [&](auto zero) {

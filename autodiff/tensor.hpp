@@ -58,6 +58,7 @@ struct Number {
 };
 [[noreturn]] void throw_dtype(const char* where, DType have, DType want);
 [[noreturn]] void throw_size(const char* where, std::int64_t have, const Shape& want);
+[[noreturn]] void throw_symbolic();
 }  // namespace detail
 
 /// A handle to an immutable, contiguous, row-major, reference-counted array.
@@ -86,6 +87,9 @@ class Tensor {
   static Tensor ones(const Shape& shape, DType dtype = f32) { return full(shape, 1, dtype); }
   /// A single number, rank 0.
   static Tensor scalar(double value, DType dtype = f64) { return full({}, value, dtype); }
+  /// A shape and dtype without elements: what operations give while compile() records them. Reading
+  /// an element throws TapeError.
+  static Tensor symbolic(const Spec& spec);
   /// 0, 1, …, n−1. @throws ValueError when n is negative.
   static Tensor arange(std::int64_t n, DType dtype = i64);
   /// Copies `values` in row-major order. @throws ShapeError when their number is not shape.size().
@@ -104,6 +108,8 @@ class Tensor {
 
   /// False for an empty handle.
   bool defined() const noexcept { return static_cast<bool>(data_); }
+  /// True for a tensor without elements, see symbolic().
+  bool is_symbolic() const { return (spec(), data_->data == nullptr); }
   /// Shape and dtype together. @throws ValueError for an empty handle.
   const Spec& spec() const&;
   /// The same by value: a temporary would take it with it.
@@ -125,7 +131,7 @@ class Tensor {
   template <class T>
   const T* data() const& {
     check<T>("data");
-    return static_cast<const T*>(data_->data);
+    return static_cast<const T*>(raw());
   }
   /// The same with its length.
   template <class T>
@@ -143,12 +149,12 @@ class Tensor {
   T* mutable_data() {
     check<T>("mutable_data");
     unshare();
-    return static_cast<T*>(data_->data);
+    return static_cast<T*>(raw());
   }
   /// The first element, of whatever type.
-  const void* raw() const { return (spec(), data_->data); }
+  const void* raw() const { return elements(); }
   /// The same for the writer of a tensor that nobody shares yet: does not copy.
-  void* raw() { return (spec(), data_->data); }
+  void* raw() { return elements(); }
 
   /// The only element, as double. @throws ShapeError when size() is not 1.
   double item() const;
@@ -165,7 +171,9 @@ class Tensor {
   /// The same elements in memory of their own.
   Tensor clone() const;
   /// True when both begin at the same element in memory.
-  bool shares_memory_with(const Tensor& o) const { return defined() && raw() == o.raw(); }
+  bool shares_memory_with(const Tensor& o) const {
+    return defined() && o.defined() && data_->data && data_->data == o.data_->data;
+  }
   /// True when no other handle keeps these elements alive.
   bool unique() const { return data_ && data_->unique() && !data_->owner; }
 
@@ -185,6 +193,10 @@ class Tensor {
     if (dtype() != dtype_of<T>()) detail::throw_dtype(where, dtype(), dtype_of<T>());
   }
   void unshare();
+  void* elements() const {
+    if (is_symbolic()) detail::throw_symbolic();
+    return data_->data;
+  }
 
   detail::Ref<detail::TensorData> data_;
 };

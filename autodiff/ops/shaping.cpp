@@ -53,6 +53,25 @@ constexpr Op kReshape{.name = "reshape",
                       .aliases = true,
                       .samples = reshape_samples};
 
+std::vector<Sample> stop_gradient_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  for (const Shape& shape : {Shape{}, Shape{3}, Shape{2, 3}, Shape{0}}) {
+    out.push_back({shape.str(), {s.draw(shape)}, [](std::span<const Var> in) {
+                     return in[0] * stop_gradient(1 + sign(in[0]));  // flat where it is smooth
+                   }});
+  }
+  return out;
+}
+
+constexpr Op kStopGradient = avoiding({.name = "stop_gradient",
+                                       .math = "y = x",
+                                       .gradient = "none: y counts as a constant",
+                                       .infer = [](const InferArgs& a) { return *a.in[0]; },
+                                       .kernel = copy_kernel,
+                                       .aliases = true,
+                                       .samples = stop_gradient_samples},
+                                      0);
+
 // --- broadcast_to ---------------------------------------------------------------------------
 
 Spec broadcast_infer(const InferArgs& a) {
@@ -226,6 +245,8 @@ Var reshape(const Var& x, const Shape& shape) {
   return apply(kReshape, {&x}, make_attrs(ShapeAttrs{x.value().reshape(shape).shape()}));
 }
 
+Var stop_gradient(const Var& x) { return apply(kStopGradient, {&x}); }
+
 Var broadcast_to(const Var& x, const Shape& shape) {
   return apply(kBroadcast, {&x}, make_attrs(ShapeAttrs{shape}));
 }
@@ -286,7 +307,7 @@ Var stack(const std::vector<Var>& xs, std::int64_t axis) {
 }
 
 namespace families {
-Family shaping() { return {&kReshape, &kBroadcast, &kTranspose, &kConcat}; }
+Family shaping() { return {&kReshape, &kStopGradient, &kBroadcast, &kTranspose, &kConcat}; }
 }  // namespace families
 
 }  // namespace xtape

@@ -11,6 +11,9 @@ namespace xtape {
 /// The same elements under another shape; one extent may be −1. Copies nothing.
 /// @throws ShapeError when the number of elements differs.
 Var reshape(const Var& x, const Shape& shape);
+/// x, for which gradients count as a constant. Copies nothing. On a tape the value stays recorded;
+/// no_grad(x) takes it off the tape.
+Var stop_gradient(const Var& x);
 /// Repeats x to `shape` by NumPy's rule. @throws ShapeError when x does not broadcast to it.
 Var broadcast_to(const Var& x, const Shape& shape);
 /// Axis i of the result is axis perm[i] of x; without `perm` the order is reversed.

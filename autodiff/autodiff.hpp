@@ -4,4 +4,6 @@
 #include <xtape/autodiff/core.hpp>
 #include <xtape/autodiff/elementwise.hpp>
 #include <xtape/autodiff/gradcheck.hpp>
+#include <xtape/autodiff/program.hpp>
 #include <xtape/autodiff/rng.hpp>
+#include <xtape/autodiff/threads.hpp>

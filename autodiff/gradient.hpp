@@ -24,4 +24,7 @@ std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOpti
 /// that `where` did not take leaks no NaN.
 Var chain(const Var& ct, const Var& d);
 
+/// chain(ct, d) + c in one pass.
+Var chain_add(const Var& ct, const Var& d, const Var& c);
+
 }  // namespace xtape

@@ -130,6 +130,19 @@ struct VjpRule {
   std::uint32_t reads = 0;            ///< reads_in(i) and kReadsOut, or'ed.
 };
 
+/// How partial results of a reduction are kept and joined. Accumulators are opaque: `bytes` each.
+struct Reducer {
+  std::size_t bytes;                                       ///< Of one accumulator.
+  void (*init)(void* acc, std::int64_t n);                 ///< n accumulators of nothing.
+  void (*run)(void* acc, const void* x, std::int64_t n);   ///< n elements into one accumulator.
+  void (*rows)(void* acc, const void* x, std::int64_t n);  ///< x[k] into accumulator k < n.
+  void (*merge)(void* acc, const void* other, std::int64_t n);  ///< n accumulators into n others.
+  void (*finish)(const void* acc, void* out, std::int64_t n);   ///< n results.
+};
+
+/// What a compiler pass tells an op's rewriting rule: see rewrite.hpp.
+class Rewrite;
+
 struct Sample;   // see sample.hpp
 struct Sampler;  // see sample.hpp
 
@@ -142,11 +155,26 @@ struct Op {
   Spec (*infer)(const InferArgs&) = nullptr;    ///< The only shape and dtype rule.
   void (*kernel)(const KernelArgs&) = nullptr;  ///< Fills the output.
   void (*block)(const BlockArgs&) = nullptr;    ///< For elementwise ops: one contiguous run.
-  VjpRule vjp[3] = {};                          ///< By input; for arity −1 the first serves all.
+  VjpRule vjp[4] = {};                          ///< By input; for arity −1 the first serves all.
   bool broadcasts = false;                      ///< The engine sums gradients back to shape.
-  bool aliases = false;                         ///< The output is input 0 under another shape.
-  double domain[2] = {-2, 2};                   ///< Where samples are drawn.
-  double kinks[2] = {1e300, 1e300};             ///< Points that samples keep away from.
+  bool repeats =
+      false;  ///< The output is input 0, broadcast: readers that broadcast can do without.
+  bool aliases = false;  ///< The output is input 0, perhaps under another shape.
+  bool throws = false;   ///< The kernel may refuse the values it sees.
+  bool checks = false;   ///< The kernel only does that: it writes nothing, the output is input 0.
+  int in_place = -1;     ///< The input whose memory the kernel may be given as output.
+  /// For reductions: how to join, and over which axes.
+  const Reducer* (*reducer)(DType) = nullptr;
+  Axes (*reduced_axes)(const Attrs*) = nullptr;
+  /// Estimated operations; without it, one for each element.
+  double (*flop)(const InferArgs&, const Spec& out) = nullptr;
+  /// For programs: a cheaper form of this use of the op, or an undefined Var. Never changes the
+  /// result beyond rounding. Written in public ops, like gradient rules.
+  Var (*simplify)(const Rewrite&) = nullptr;
+  /// For programs: the op in terms of elementwise ops and reductions, which can be fused.
+  Var (*expand)(const Rewrite&) = nullptr;
+  double domain[2] = {-2, 2};        ///< Where samples are drawn.
+  double kinks[2] = {1e300, 1e300};  ///< Points that samples keep away from.
   /// Calls that exercise every rule of the op.
   std::vector<Sample> (*samples)(const Sampler&) = nullptr;
 

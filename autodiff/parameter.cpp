@@ -9,6 +9,14 @@ void detail::throw_empty_parameter() {
                    "without bias has an empty one)");
 }
 
+void* detail::unshared(Parameter& p) {
+  Tensor& value = p.data().value;
+  if (!value.unique()) value = value.clone();
+  return value.raw();
+}
+
+void detail::touch(Parameter& p) { ++p.data().version; }
+
 Parameter::Parameter(Tensor value, std::string name) {
   if (!is_floating(value.dtype())) {
     throw DTypeError(name, std::string("a parameter of dtype ") + xtape::name(value.dtype()) +

@@ -8,7 +8,15 @@
 
 namespace xtape {
 
+class Parameter;
+
 namespace detail {
+// For programs, which change parameters in place.
+/// The elements for writing, copied first when anyone else shares them.
+void* unshared(Parameter& p);
+/// Notes that the value has changed.
+void touch(Parameter& p);
+
 struct ParameterData : Counted {
   std::string name;
   Tensor value;
@@ -31,8 +39,8 @@ class Parameter {
   /// @throws DTypeError unless `value` is f32 or f64.
   explicit Parameter(Tensor value, std::string name = "parameter");
 
-  /// State without a gradient, of any dtype: velocities of an optimizer, a step count, running means.
-  /// It is used like a parameter, is always frozen, and needs no tape.
+  /// State without a gradient, of any dtype: velocities of an optimizer, a step count, running
+  /// means. It is used like a parameter, is always frozen, and needs no tape.
   static Parameter buffer(Tensor value, std::string name = "buffer");
 
   /// The path in its network, e.g. "0.weight".
@@ -71,6 +79,8 @@ class Parameter {
   const detail::ParameterData* id() const { return data_.get(); }
 
  private:
+  friend void* detail::unshared(Parameter& p);
+  friend void detail::touch(Parameter& p);
   detail::ParameterData& data() const {
     if (!data_) detail::throw_empty_parameter();
     return *data_;

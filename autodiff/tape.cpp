@@ -8,13 +8,10 @@
 #include <xtape/autodiff/tape.hpp>
 
 namespace xtape {
-namespace {
 
-// Leaves have no inputs and no kernel: the walk downwards ends there. They are not in the registry.
-constexpr Op kVariable{.name = "variable", .arity = 0};
-constexpr Op kInput{.name = "input", .arity = 0};
-constexpr Op kConstant{.name = "constant", .arity = 0};
-constexpr Op kParameter{.name = "parameter", .arity = 0};
+using detail::kConstant, detail::kInput, detail::kParameter, detail::kVariable;
+
+namespace {
 
 struct ParameterUse {
   Parameter parameter;
@@ -172,6 +169,8 @@ struct Recorder {
     if (tape && tape->recording()) {
       out = Tensor::symbolic(spec);
     } else if (op.aliases) {
+      const KernelArgs::Operand operand{values[0]->raw(), specs[0]};
+      if (op.checks) op.kernel({op, {&operand, 1}, nullptr, spec, attrs.get()});
       out = values[0]->reshape(spec.shape);
     } else {
       out = Tensor::empty(spec.shape, spec.dtype);
@@ -291,6 +290,8 @@ Var Tape::parameter(const Parameter& p) {
   parameters_[p.id()] = {v.index_, v.index_};
   return v;
 }
+
+void Tape::begin_recording() { recorder_ = this_thread(); }
 
 void Tape::check_thread() const {
   if (recorder_ == this_thread()) return;

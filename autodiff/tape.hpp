@@ -14,6 +14,14 @@ namespace program {
 class Capture;
 }
 
+namespace detail {
+// Leaves have no inputs and no kernel: the walk downwards ends there. They are not in the registry.
+inline constexpr Op kVariable{.name = "variable", .arity = 0};
+inline constexpr Op kInput{.name = "input", .arity = 0};
+inline constexpr Op kConstant{.name = "constant", .arity = 0};
+inline constexpr Op kParameter{.name = "parameter", .arity = 0};
+}  // namespace detail
+
 /// What to do about a target that the output does not depend on.
 enum class Unconnected : std::uint8_t {
   error,  ///< Throw GradientError naming it: usually a gradient was lost by mistake.
@@ -83,6 +91,7 @@ class Tape {
  private:
   friend struct Recorder;
   friend class program::Capture;
+  friend class Rewrite;
   friend void assign(Parameter& p, const Var& value);
   friend class Gradient;
   friend class Var;
@@ -91,6 +100,7 @@ class Tape {
                                    const GradientOptions& options);
 
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  void begin_recording();  // for compile(): from now on operations are noted, not computed
 
   struct Node {
     const Op* op;

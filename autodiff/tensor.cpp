@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/kernels/finite.hpp>
 #include <xtape/autodiff/tensor.hpp>
 
 namespace xtape {
@@ -78,9 +79,10 @@ void throw_size(const char* where, std::int64_t have, const Shape& want) {
 }
 
 void throw_symbolic() {
-  throw TapeError("Tensor",
-                  "a value is read while a program is recorded, where it does not exist yet: choose "
-                  "by where(mask, a, b), return it from the recorded function, or read it outside");
+  throw TapeError(
+      "Tensor",
+      "a value is read while a program is recorded, where it does not exist yet: choose "
+      "by where(mask, a, b), return it from the recorded function, or read it outside");
 }
 
 }  // namespace detail
@@ -242,25 +244,7 @@ std::string Tensor::str(int precision) const {
 
 std::ostream& operator<<(std::ostream& os, const Tensor& t) { return os << t.str(); }
 
-bool all_finite(const Tensor& t) {
-  // Adding one to the exponent field overflows into the sign exactly for NaN and infinities. Made
-  // of integer operations, so that the compiler vectorises it.
-  const auto check = [&](auto one) {
-    using U = decltype(one);
-    constexpr U kSign = U{1} << (8 * sizeof(U) - 1);
-    const auto* bits = static_cast<const unsigned char*>(t.raw());
-    const auto n = static_cast<std::size_t>(t.size());
-    U seen = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      U u;
-      std::memcpy(&u, bits + i * sizeof(U), sizeof(U));
-      seen |= (u & ~kSign) + one;
-    }
-    return (seen & kSign) == 0;
-  };
-  if (t.dtype() == f32) return check(std::uint32_t{1} << 23);
-  return t.dtype() == f64 ? check(std::uint64_t{1} << 52) : true;
-}
+bool all_finite(const Tensor& t) { return kernels::all_finite(t.raw(), t.dtype(), t.size()); }
 
 bool identical(const Tensor& a, const Tensor& b) {
   return a.spec() == b.spec() && std::memcmp(a.raw(), b.raw(), a.nbytes()) == 0;

@@ -28,11 +28,13 @@ class SGD : public Optimizer {
   SGD(Parameters parameters, const SGDOptions& options = {});
 
  protected:
-  Tensor update(std::size_t i, const Tensor& value, const Tensor& gradient) override;
+  void update(std::size_t i, Parameter& p, const Var& gradient, const Var& rate) override;
 
  private:
+  Var dampened(std::size_t i, const Var& d);
+
   SGDOptions options_;
-  std::vector<Tensor> velocity_;
+  Parameters velocity_, moved_;
 };
 
 }  // namespace xtape::optim

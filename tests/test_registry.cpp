@@ -131,7 +131,10 @@ TEST_CASE("a zero cotangent absorbs any local derivative", "[registry]") {
   // where() hands 0 to the branch not taken; whatever the op's slope is there, 0 comes out.
   const double inf = std::numeric_limits<double>::infinity();
   for (const Op* op : registry()) {
-    if (!op->block || op->arity != 1 || op->name == "clamp" || op->name == "elementwise") continue;
+    if (!op->block || op->arity != 1 || op->name == "clamp" || op->name == "elementwise" ||
+        op->name == "cast") {
+      continue;
+    }
     for (const double bad : {0.0, -1.0, inf, -inf, std::nan("")}) {
       Tape tape;
       const Var x = tape.variable(Tensor({bad, 0.5}));

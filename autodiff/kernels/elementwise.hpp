@@ -94,6 +94,28 @@ void binary_block(const F& f, const BlockArgs& a) {
   }
 }
 
+/// Calls f with each of `pointers` as what it reads: a run, or one element again and again.
+template <class T, class F>
+void with_operands(const BlockArgs&, F&& f, std::integral_constant<int, 3>, auto... in) {
+  f(in...);
+}
+template <class T, class F, int K = 0>
+void with_operands(const BlockArgs& a, F&& f, std::integral_constant<int, K> = {}, auto... in) {
+  using Next = std::integral_constant<int, K + 1>;
+  const auto* p = static_cast<const T*>(a.in[K]);
+  if (a.step[K]) {
+    with_operands<T>(a, f, Next{}, in..., Run<T>{p});
+  } else {
+    with_operands<T>(a, f, Next{}, in..., Repeat<T>{*p});
+  }
+}
+
+/// Block of a functor of three.
+template <class F, class T>
+void ternary_block(const F& f, const BlockArgs& a) {
+  with_operands<T>(a, [&](auto... in) { run(f, static_cast<T*>(a.out), a.n, in...); });
+}
+
 /// Block of where(mask, x, y).
 template <class T>
 void select_block(const BlockArgs& a) {

@@ -28,7 +28,8 @@ void tiny(const Gemm& g, const T* a, const T* b, T* c) {
     for (std::int64_t j = 0; j < g.n; ++j) {
       T sum = 0;
       for (std::int64_t p = 0; p < g.k; ++p) sum += a[i * ai + p * ak] * b[p * bk + j * bj];
-      c[i * g.n + j] = sum;
+      T& out = c[i * g.n + j];
+      out = static_cast<T>(g.alpha) * sum + (g.beta == 0 ? T{0} : static_cast<T>(g.beta) * out);
     }
   }
 }
@@ -46,7 +47,7 @@ template <class T>
 void multiply(const Gemm& g, const T* a, const T* b, T* c) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) {
-    std::fill_n(c, g.m * g.n, T{0});
+    if (g.beta == 0) std::fill_n(c, g.m * g.n, T{0});
     return;
   }
   if (g.m * g.n * g.k <= kTiny) return tiny(g, a, b, c);
@@ -56,8 +57,8 @@ void multiply(const Gemm& g, const T* a, const T* b, T* c) {
                                    ": the BLAS counts no further");
   }
   const auto to_int = [](std::int64_t v) { return static_cast<xt::blas_index_t>(v); };
-  if (g.k == 1) return outer(g, a, b, c);
-  if (g.m == 1) {  // a row times a matrix
+  if (g.k == 1 && g.alpha == 1 && g.beta == 0) return outer(g, a, b, c);
+  if (g.m == 1 && g.alpha == 1 && g.beta == 0) {  // a row times a matrix
     const auto rows = to_int(g.transpose_b ? g.n : g.k),
                columns = to_int(g.transpose_b ? g.k : g.n);
     return cxxblas::gemv<xt::blas_index_t>(cxxblas::RowMajor,
@@ -67,8 +68,8 @@ void multiply(const Gemm& g, const T* a, const T* b, T* c) {
   cxxblas::gemm<xt::blas_index_t>(
       cxxblas::RowMajor, g.transpose_a ? cxxblas::Trans : cxxblas::NoTrans,
       g.transpose_b ? cxxblas::Trans : cxxblas::NoTrans, to_int(g.m), to_int(g.n), to_int(g.k),
-      T{1}, a, to_int(g.transpose_a ? g.m : g.k), b, to_int(g.transpose_b ? g.k : g.n), T{0}, c,
-      to_int(g.n));
+      static_cast<T>(g.alpha), a, to_int(g.transpose_a ? g.m : g.k), b,
+      to_int(g.transpose_b ? g.k : g.n), static_cast<T>(g.beta), c, to_int(g.n));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ namespace xtape::kernels {
 struct Gemm {
   std::int64_t m, n, k;
   bool transpose_a, transpose_b;
+  double alpha = 1, beta = 0;
 };
 void gemm(const Gemm& g, const float* a, const float* b, float* c);
 void gemm(const Gemm& g, const double* a, const double* b, double* c);

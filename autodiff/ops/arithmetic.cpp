@@ -91,15 +91,83 @@ struct Chain {
   }
 };
 
-constexpr Op kAdd = numeric_binary_op<Add>("add", {"y = a + b", "ā = ȳ, b̄ = ȳ"}, {pass}, {pass});
+// --- what programs make of sums and products: see docs/programs.md ----------------------------
 
-constexpr Op kSubtract = numeric_binary_op<Subtract>("subtract", {"y = a − b", "ā = ȳ, b̄ = −ȳ"},
-                                                     {pass}, {[](const Vjp& v) { return -v.ct; }});
+bool made_by(const Rewrite& r, const Var& v, std::string_view op) {
+  const Op* maker = r.maker(v);
+  return maker && maker->name == op;
+}
 
-constexpr Op kMultiply =
+// a·b + c and chain(a, b) + c in one pass.
+Var simplify_add(const Rewrite& r) {
+  for (const std::size_t k : {0U, 1U}) {
+    if (r.constant(k) == 0 && r.same(1 - k).defined()) return r.same(1 - k);
+  }
+  if (!is_floating(r.spec().dtype)) return {};
+  for (const std::size_t k : {0U, 1U}) {
+    const Var& p = r.in(k);
+    if (made_by(r, p, "multiply")) {
+      return multiply_add(r.operand(p, 0), r.operand(p, 1), r.in(1 - k));
+    }
+    if (made_by(r, p, "chain")) return chain_add(r.operand(p, 0), r.operand(p, 1), r.in(1 - k));
+  }
+  return {};
+}
+
+// c − a·b in one pass, where the sign can be put on a single number.
+Var simplify_subtract(const Rewrite& r) {
+  if (r.constant(1) == 0) return r.same(0);
+  const Var& p = r.in(1);
+  if (!is_floating(r.spec().dtype) || !made_by(r, p, "multiply")) return {};
+  for (const std::size_t k : {0U, 1U}) {
+    const Var scalar = r.operand(p, k);
+    if (scalar.size() == 1) return multiply_add(-scalar, r.operand(p, 1 - k), r.in(0));
+  }
+  return {};
+}
+
+// x·1, and one constant where two meet.
+Var simplify_multiply(const Rewrite& r) {
+  if (!is_floating(r.spec().dtype)) return {};
+  for (const std::size_t k : {0U, 1U}) {
+    const auto c = r.constant(k);
+    if (!c) continue;
+    const Var& x = r.in(1 - k);
+    if (*c == 1 && r.same(1 - k).defined()) return x;
+    if (r.in(k).size() != 1 || !made_by(r, x, "multiply")) continue;
+    for (const std::size_t i : {0U, 1U}) {
+      const Var inner = r.operand(x, i);
+      if (inner.value().is_symbolic() || inner.size() != 1) continue;
+      return (inner * r.in(k)) * r.operand(x, 1 - i);
+    }
+  }
+  return {};
+}
+
+// Where the one factor is known to be no 0, or the other known to be finite, it is a product.
+Var simplify_chain(const Rewrite& r) {
+  const auto ct = r.constant(0), d = r.constant(1);
+  if ((ct && *ct != 0) || (d && std::isfinite(*d))) return r.in(0) * r.in(1);
+  return {};
+}
+
+Var simplify_negative(const Rewrite& r) {
+  return made_by(r, r.in(0), "negative") ? r.operand(r.in(0), 0) : Var();
+}
+
+constexpr Op kAdd = simplified(
+    numeric_binary_op<Add>("add", {"y = a + b", "ā = ȳ, b̄ = ȳ"}, {pass}, {pass}), simplify_add);
+
+constexpr Op kSubtract =
+    simplified(numeric_binary_op<Subtract>("subtract", {"y = a − b", "ā = ȳ, b̄ = −ȳ"}, {pass},
+                                           {[](const Vjp& v) { return -v.ct; }}),
+               simplify_subtract);
+
+constexpr Op kMultiply = simplified(
     numeric_binary_op<Multiply>("multiply", {"y = a b", "ā = ȳ b, b̄ = ȳ a"},
                                 {[](const Vjp& v) { return chain(v.ct, v.in(1)); }, kIn1},
-                                {[](const Vjp& v) { return chain(v.ct, v.in(0)); }, kIn0});
+                                {[](const Vjp& v) { return chain(v.ct, v.in(0)); }, kIn0}),
+    simplify_multiply);
 
 constexpr Op kDivide = avoiding(
     binary<Divide>(
@@ -109,12 +177,16 @@ constexpr Op kDivide = avoiding(
     0);
 
 // ct·d, 0 where ct is 0: see gradient.hpp. Linear in both operands but for that.
-constexpr Op kChain = binary<Chain>("chain", {"y = c d, 0 where c = 0", "c̄ = ȳ d, d̄ = ȳ c"},
-                                    {[](const Vjp& v) { return chain(v.ct, v.in(1)); }, kIn1},
-                                    {[](const Vjp& v) { return chain(v.ct, v.in(0)); }, kIn0});
+constexpr Op kChain =
+    simplified(binary<Chain>("chain", {"y = c d, 0 where c = 0", "c̄ = ȳ d, d̄ = ȳ c"},
+                             {[](const Vjp& v) { return chain(v.ct, v.in(1)); }, kIn1},
+                             {[](const Vjp& v) { return chain(v.ct, v.in(0)); }, kIn0}),
+               simplify_chain);
 
-constexpr Op kNegative = numeric_unary_op<Negative>("negative", {"y = −x", "x̄ = −ȳ"},
-                                                    {[](const Vjp& v) { return -v.ct; }});
+constexpr Op kNegative =
+    simplified(numeric_unary_op<Negative>("negative", {"y = −x", "x̄ = −ȳ"},
+                                          {[](const Vjp& v) { return -v.ct; }}),
+               simplify_negative);
 
 constexpr Op kSquare =
     numeric_unary_op<Square>("square", {"y = x²", "x̄ = 2 ȳ x"},
@@ -225,28 +297,26 @@ constexpr Op make_clamp() {
 constexpr Op kClamp = make_clamp();
 
 // A fused multiply and add: one pass over memory where `a * b + c` takes two.
-void multiply_add_block(const BlockArgs& a) {
-  dispatch_floating(a.dtype, [&](auto t) {
-    using T = decltype(t);
-    auto* out = static_cast<T*>(a.out);
-    const auto* x = static_cast<const T*>(a.in[0]);
-    const auto* y = static_cast<const T*>(a.in[1]);
-    const auto* z = static_cast<const T*>(a.in[2]);
-    const auto f = [](T p, T q, T r) { return p * q + r; };
-    using kernels::Repeat, kernels::Run, kernels::run;
-    if (a.step[0] && !a.step[1] && a.step[2]) {
-      return run(f, out, a.n, Run<T>{x}, Repeat<T>{*y}, Run<T>{z});
-    }
-    if (a.step[0] && a.step[1] && a.step[2]) {
-      return run(f, out, a.n, Run<T>{x}, Run<T>{y}, Run<T>{z});
-    }
-    for (std::int64_t i = 0; i < a.n; ++i) {
-      out[i] = f(x[i * a.step[0]], y[i * a.step[1]], z[i * a.step[2]]);
-    }
-  });
+struct MultiplyAdd {
+  template <class T>
+  T operator()(T a, T b, T c) const {
+    return a * b + c;
+  }
+};
+// The same for chain(ct, d) + c.
+struct ChainAdd {
+  template <class T>
+  T operator()(T ct, T d, T c) const {
+    return ct == 0 ? c : ct * d + c;
+  }
+};
+
+template <class F>
+void floating_ternary_block(const BlockArgs& a) {
+  dispatch_floating(a.dtype, [&](auto t) { kernels::ternary_block<F, decltype(t)>(F{}, a); });
 }
 
-Spec multiply_add_infer(const InferArgs& a) {
+Spec floating_ternary(const InferArgs& a) {
   floating_unary(a);
   check_same_dtype(a.op, *a.in[0], *a.in[1]);
   check_same_dtype(a.op, *a.in[0], *a.in[2]);
@@ -255,8 +325,12 @@ Spec multiply_add_infer(const InferArgs& a) {
 }
 
 constexpr Op kMultiplyAdd =
-    pointwise("multiply_add", {"y = a b + c", "ā = ȳ b, b̄ = ȳ a, c̄ = ȳ"}, multiply_add_infer,
-              multiply_add_block, {kMultiply.vjp[0], kMultiply.vjp[1], {pass}});
+    pointwise("multiply_add", {"y = a b + c", "ā = ȳ b, b̄ = ȳ a, c̄ = ȳ"}, floating_ternary,
+              floating_ternary_block<MultiplyAdd>, {kMultiply.vjp[0], kMultiply.vjp[1], {pass}});
+
+constexpr Op kChainAdd = pointwise(
+    "chain_add", {"y = c d + e, e where c = 0", "c̄ = ȳ d, d̄ = ȳ c, ē = ȳ"}, floating_ternary,
+    floating_ternary_block<ChainAdd>, {kChain.vjp[0], kChain.vjp[1], {pass}});
 
 }  // namespace
 
@@ -267,6 +341,7 @@ Var divide(const Var& a, const Var& b) { return apply(kDivide, {&a, &b}); }
 Var multiply_add(const Var& a, const Var& b, const Var& c) {
   return apply(kMultiplyAdd, {&a, &b, &c});
 }
+Var chain_add(const Var& ct, const Var& d, const Var& c) { return apply(kChainAdd, {&ct, &d, &c}); }
 Var chain(const Var& ct, const Var& d) { return apply(kChain, {&ct, &d}); }
 Var negative(const Var& x) { return apply(kNegative, {&x}); }
 Var square(const Var& x) { return apply(kSquare, {&x}); }
@@ -293,8 +368,9 @@ Var clamp(const Var& x, double low, double high) {
 
 namespace families {
 Family arithmetic() {
-  return {&kAdd,  &kSubtract, &kMultiply, &kDivide,  &kMultiplyAdd, &kChain, &kNegative, &kSquare,
-          &kSqrt, &kAbs,      &kSign,     &kMaximum, &kMinimum,     &kPow,   &kClamp};
+  return {&kAdd,      &kSubtract, &kMultiply, &kDivide,  &kMultiplyAdd, &kChain,
+          &kNegative, &kSquare,   &kSqrt,     &kAbs,     &kSign,        &kMaximum,
+          &kMinimum,  &kPow,      &kClamp,    &kChainAdd};
 }
 }  // namespace families
 

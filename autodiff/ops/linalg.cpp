@@ -1,6 +1,9 @@
+#include <cstring>
+
 #include <xtape/autodiff/kernels/gemm.hpp>
 #include <xtape/autodiff/kernels/strided.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
@@ -76,6 +79,34 @@ Var matmul_vjp_b(const Vjp& v) {
   return t.tb ? matmul(v.ct, a, {true, t.ta}) : matmul(a, v.ct, {!t.ta, false});
 }
 
+// A transposed operand is a flag of the product.
+Var matmul_simplify(const Rewrite& r) {
+  auto t = r.attrs<MatmulAttrs>();
+  Var operand[2] = {r.in(0), r.in(1)};
+  bool changed = false;
+  for (const int k : {0, 1}) {
+    const Op* maker = r.maker(operand[k]);
+    if (!maker || maker->name != "transpose") continue;
+    const Var inside = r.operand(operand[k], 0);
+    const int rank = inside.rank();
+    Axes swapped;
+    for (int i = 0; i < rank; ++i) swapped.push_back(i < rank - 2 ? i : 2 * rank - 3 - i);
+    if (!(permutation(r.attrs_of(operand[k])) == swapped)) continue;
+    operand[k] = inside;
+    bool& flag = k == 0 ? t.ta : t.tb;
+    flag = !flag;
+    changed = true;
+  }
+  return changed ? apply(r.op(), {&operand[0], &operand[1]}, make_attrs(t)) : Var();
+}
+
+double matmul_flop(const InferArgs& args, const Spec& out) {
+  const Shape& a = args.in[args.in.size() == 4 ? 1 : 0]->shape;
+  const bool ta = get_attrs<MatmulAttrs>(args.attrs).ta;
+  return 2 * static_cast<double>(out.shape.size()) *
+         static_cast<double>(a[a.rank() - (ta ? 2 : 1)]);
+}
+
 std::vector<Sample> matmul_samples(const Sampler& s) {
   std::vector<Sample> out;
   const auto add = [&](const Shape& a, const Shape& b, MatmulOptions o = {}) {
@@ -111,7 +142,88 @@ constexpr Op kMatmul{.name = "matmul",
                      .kernel = matmul_kernel,
                      .vjp = {{matmul_vjp_a, reads_in(1)}, {matmul_vjp_b, reads_in(0)}},
                      .broadcasts = true,
+                     .flop = matmul_flop,
+                     .simplify = matmul_simplify,
                      .samples = matmul_samples};
+
+// --- c + s·a b: what a gradient step does to a weight -----------------------------------------
+
+Spec add_product_infer(const InferArgs& args) {
+  const Spec product = matmul_infer({args.op, args.in.subspan(1, 2), args.attrs});
+  const Spec &c = *args.in[0], &s = *args.in[3];
+  check_same_dtype(args.op, c, product);
+  check_same_dtype(args.op, c, s);
+  if (product.shape.rank() != 2 || c.shape != product.shape || s.shape.size() != 1) {
+    throw ShapeError(args.op.name, "c of shape " + c.shape.str() + ", a product of shape " +
+                                       product.shape.str() + ", s of shape " + s.shape.str() +
+                                       ": c and the product must be equal matrices, s one number");
+  }
+  return c;
+}
+
+void add_product_kernel(const KernelArgs& args) {
+  kernels::Gemm g =
+      extents(args.in[1].spec->shape, args.in[2].spec->shape, get_attrs<MatmulAttrs>(args.attrs));
+  if (args.out != args.in[0].data) std::memcpy(args.out, args.in[0].data, args.spec.nbytes());
+  dispatch_floating(args.spec.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    g.alpha = static_cast<double>(*static_cast<const T*>(args.in[3].data));
+    g.beta = 1;
+    kernels::gemm(g, static_cast<const T*>(args.in[1].data), static_cast<const T*>(args.in[2].data),
+                  static_cast<T*>(args.out));
+  });
+}
+
+MatmulOptions options(const MatmulAttrs& t) { return {t.ta, t.tb}; }
+
+Var product_of(const Vjp& v) { return matmul(v.in(1), v.in(2), options(v.attrs<MatmulAttrs>())); }
+
+std::vector<Sample> add_product_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  const auto add = [&](const Shape& c, const Shape& a, const Shape& b, const Shape& number,
+                       MatmulAttrs t) {
+    out.push_back({c.str() + t.str(),
+                   {s.draw(c), s.draw(a), s.draw(b), s.draw(number)},
+                   [t](std::span<const Var> in) {
+                     const AttrsRef attrs = make_attrs(t);
+                     return add_product(in[0], in[1], in[2], in[3], attrs.get());
+                   }});
+  };
+  add({2, 4}, {2, 3}, {3, 4}, {}, {false, false});
+  add({2, 4}, {3, 2}, {4, 3}, {1, 1}, {true, true});
+  add({9, 10}, {9, 11}, {10, 11}, {}, {false, true});
+  add({9, 10}, {11, 9}, {11, 10}, {}, {true, false});
+  add({2, 3}, {2, 0}, {0, 3}, {}, {false, false});
+  return out;
+}
+
+constexpr Op kAddProduct{
+    .name = "add_product",
+    .math = "y = c + s a b",
+    .gradient = "c̄ = ȳ, ā = s ȳ bᵀ, b̄ = s aᵀ ȳ, s̄ = Σ ȳ a b",
+    .arity = 4,
+    .infer = add_product_infer,
+    .kernel = add_product_kernel,
+    .vjp = {{pass},
+            {[](const Vjp& v) {
+               const auto& t = v.attrs<MatmulAttrs>();
+               const Var ct = chain(v.ct, v.in(3)), b = v.in(2);
+               return t.ta ? matmul(b, ct, {t.tb, true}) : matmul(ct, b, {false, !t.tb});
+             },
+             reads_in(2) | reads_in(3)},
+            {[](const Vjp& v) {
+               const auto& t = v.attrs<MatmulAttrs>();
+               const Var ct = chain(v.ct, v.in(3)), a = v.in(1);
+               return t.tb ? matmul(ct, a, {true, t.ta}) : matmul(a, ct, {!t.ta, false});
+             },
+             reads_in(1) | reads_in(3)},
+            {[](const Vjp& v) {
+               return reshape(sum(chain(v.ct, product_of(v))), v.in_spec().shape);
+             },
+             reads_in(1) | reads_in(2)}},
+    .in_place = 0,
+    .flop = matmul_flop,
+    .samples = add_product_samples};
 
 [[noreturn]] void throw_operand(const Shape& a, const Shape& b, const char* rule) {
   throw ShapeError("matmul", "shapes " + a.str() + " and " + b.str() + ": " + rule);
@@ -148,8 +260,12 @@ Var matmul(const Var& left_operand, const Var& right_operand, const MatmulOption
   return reshape(y, reduced(y.shape(), gone, false));
 }
 
+Var add_product(const Var& c, const Var& a, const Var& b, const Var& s, const Attrs* attrs) {
+  return apply(kAddProduct, {&c, &a, &b, &s}, share(attrs));
+}
+
 namespace families {
-Family linalg() { return {&kMatmul}; }
+Family linalg() { return {&kMatmul, &kAddProduct}; }
 }  // namespace families
 
 }  // namespace xtape

@@ -1,7 +1,7 @@
 #include <cmath>
 #include <limits>
 
-#include <xtape/autodiff/kernels/reduce.hpp>
+#include <xtape/autodiff/kernels/reducer.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
@@ -58,6 +58,13 @@ void logsumexp_kernel(const KernelArgs& a) {
           out[i] = static_cast<T>(finite ? acc.max + std::log(acc.sum) : acc.max);
         });
   });
+}
+
+Axes reduced_axes(const Attrs* a) { return get_attrs<ReduceAttrs>(a).axes; }
+
+// Over axes of extent 1 there is nothing to reduce.
+Var simplify_sum(const Rewrite& r) {
+  return r.in(0).size() == r.spec().shape.size() ? reshape(r.in(0), r.spec().shape) : Var();
 }
 
 // A reduced value under the shape that broadcasts against the input again.
@@ -119,6 +126,9 @@ constexpr Op kSum{.name = "sum",
                   .infer = reduce_infer,
                   .kernel = reduce_kernel<Sum>,
                   .vjp = {{sum_vjp}},
+                  .reducer = kernels::reducer<Sum>,
+                  .reduced_axes = reduced_axes,
+                  .simplify = simplify_sum,
                   .samples = sum_samples};
 
 constexpr Op kMax{.name = "max",
@@ -127,6 +137,8 @@ constexpr Op kMax{.name = "max",
                   .infer = extremum_infer,
                   .kernel = reduce_kernel<Largest>,
                   .vjp = {{extremum_vjp, reads_in(0) | kReadsOut}},
+                  .reducer = kernels::reducer<Largest>,
+                  .reduced_axes = reduced_axes,
                   .samples = max_samples};
 
 constexpr Op kMin{.name = "min",
@@ -135,6 +147,8 @@ constexpr Op kMin{.name = "min",
                   .infer = extremum_infer,
                   .kernel = reduce_kernel<Smallest>,
                   .vjp = {{extremum_vjp, reads_in(0) | kReadsOut}},
+                  .reducer = kernels::reducer<Smallest>,
+                  .reduced_axes = reduced_axes,
                   .samples = min_samples};
 
 constexpr Op kLogSumExp{.name = "logsumexp",

@@ -6,6 +6,7 @@
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/kernels/elementwise.hpp>
 #include <xtape/autodiff/op.hpp>
+#include <xtape/autodiff/rewrite.hpp>
 #include <xtape/autodiff/sample.hpp>
 
 // What op definitions share: shape and dtype rules, constructors for elementwise ops, samplers.
@@ -127,6 +128,11 @@ constexpr Op on(Op op, double low, double high) {
   op.domain[1] = high;
   return op;
 }
+/// `op` with a rule by which programs make this use of it cheaper.
+constexpr Op simplified(Op op, Var (*rule)(const Rewrite&)) {
+  op.simplify = rule;
+  return op;
+}
 /// `op` with samples that keep away from one or two points.
 constexpr Op avoiding(Op op, double kink, double second = 1e300) {
   op.kinks[0] = kink;
@@ -158,5 +164,6 @@ Family slicing();
 Family indexing();
 Family linalg();
 Family user();
+Family checks();
 
 }  // namespace xtape::families

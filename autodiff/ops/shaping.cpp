@@ -3,6 +3,7 @@
 
 #include <xtape/autodiff/kernels/copy.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
@@ -51,6 +52,13 @@ constexpr Op kReshape{.name = "reshape",
                       .kernel = copy_kernel,
                       .vjp = {{[](const Vjp& v) { return reshape(v.ct, v.in_spec().shape); }}},
                       .aliases = true,
+                      .simplify = [](const Rewrite& r) -> Var {
+                        const Op* maker = r.maker(r.in(0));
+                        if (r.same(0).defined()) return r.same(0);
+                        return maker && maker->name == "reshape"
+                                   ? reshape(r.operand(r.in(0), 0), r.spec().shape)
+                                   : Var();
+                      },
                       .samples = reshape_samples};
 
 std::vector<Sample> stop_gradient_samples(const Sampler& s) {
@@ -112,6 +120,8 @@ constexpr Op kBroadcast{.name = "broadcast_to",
                         .kernel = broadcast_kernel,
                         .vjp = {{pass}},
                         .broadcasts = true,
+                        .repeats = true,
+                        .simplify = [](const Rewrite& r) { return r.same(0); },
                         .samples = broadcast_samples};
 
 // --- transpose ------------------------------------------------------------------------------
@@ -246,6 +256,8 @@ Var reshape(const Var& x, const Shape& shape) {
 }
 
 Var stop_gradient(const Var& x) { return apply(kStopGradient, {&x}); }
+
+Axes permutation(const Attrs* a) { return get_attrs<PermAttrs>(a).perm; }
 
 Var broadcast_to(const Var& x, const Shape& shape) {
   return apply(kBroadcast, {&x}, make_attrs(ShapeAttrs{shape}));

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstdint>
+
+#include <xtape/autodiff/dtype.hpp>
+
+namespace xtape::kernels {
+
+/// True when none of n elements is NaN or infinite.
+bool all_finite(const void* x, DType dtype, std::int64_t n);
+
+}  // namespace xtape::kernels

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include <xtape/autodiff/rewrite.hpp>
+
+// Operations that optimizers and compiler passes use.
+namespace xtape {
+
+/// x, looked at: @throws ValueError, naming `what`, when an element of the floating x is NaN or
+/// infinite. Copies nothing.
+Var require_finite(const Var& x, std::string what);
+/// `x` under the check that `r` is a use of.
+Var require_finite_like(const Rewrite& r, const Var& x);
+
+/// c + s·op(a) op(b) for matrices and a single number s; `attrs` are those of a matmul.
+/// @throws ShapeError or DTypeError when c is not of the product's shape and dtype.
+Var add_product(const Var& c, const Var& a, const Var& b, const Var& s, const Attrs* attrs);
+
+/// The order of axes in the attributes of a transpose.
+Axes permutation(const Attrs* transpose);
+
+/// Another reference to attributes that a node holds.
+inline AttrsRef share(const Attrs* a) {
+  if (a) a->retain();
+  return AttrsRef(a);
+}
+
+}  // namespace xtape

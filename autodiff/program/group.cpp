@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <cstring>
+
+#include <xtape/autodiff/program/group.hpp>
+#include <xtape/autodiff/threads.hpp>
+
+namespace xtape::program {
+namespace {
+
+// The part of the space that a block covers, and where its scratch memory is.
+struct Position {
+  std::int64_t element, row, col, count, rows;
+  std::byte* scratch;
+
+  std::byte* at(const Place& p) const {
+    std::byte* base = p.scratch ? scratch + reinterpret_cast<std::size_t>(p.base) : p.base;
+    return base + element * p.per_element + row * p.per_row + col * p.per_col;
+  }
+};
+
+void run_op(const Instruction& i, const Position& p) {
+  const void* in[3];
+  for (int k = 0; k < i.op->arity; ++k) in[k] = p.at(i.in[k]);
+  i.op->block({p.at(i.out), in, i.step, i.by_row ? p.rows : p.count, i.dtype, i.attrs});
+}
+
+template <class U>
+void repeat_each(const std::byte* in, std::byte* out, std::int64_t rows, std::int64_t cols) {
+  const auto* x = reinterpret_cast<const U*>(in);
+  auto* y = reinterpret_cast<U*>(out);
+  for (std::int64_t r = 0; r < rows; ++r, y += cols) std::fill_n(y, cols, x[r]);
+}
+
+void expand(const Instruction& i, const Position& p, std::int64_t cols) {
+  const std::byte* in = p.at(i.in[0]);
+  std::byte* out = p.at(i.out);
+  if (i.bytes == 4) return repeat_each<std::uint32_t>(in, out, p.rows, cols);
+  if (i.bytes == 8) return repeat_each<std::uint64_t>(in, out, p.rows, cols);
+  repeat_each<std::uint8_t>(in, out, p.rows, cols);
+}
+
+void tile(const Instruction& i, const Position& p, std::int64_t count, std::int64_t cols) {
+  const auto bytes = static_cast<std::size_t>(cols * i.bytes);
+  std::byte* out = p.at(i.out);
+  for (std::int64_t k = 0; k < count; k += cols, out += bytes) {
+    std::memcpy(out, p.at(i.in[0]), bytes);
+  }
+}
+
+void reduce_rows(const Instruction& i, const Position& p, std::int64_t cols) {
+  const std::byte* x = p.at(i.in[0]);
+  std::byte* out = p.at(i.out);
+  for (std::int64_t r = 0; r < p.rows; ++r, x += cols * i.bytes, out += i.bytes) {
+    alignas(16) std::byte acc[64];
+    i.reducer->init(acc, 1);
+    i.reducer->run(acc, x, cols);
+    i.reducer->finish(acc, out, 1);
+  }
+}
+
+void accumulate(const Instruction& i, const Position& p, std::byte* acc, std::int64_t count) {
+  const std::byte* x = p.at(i.in[0]);
+  if (count == 1) return i.reducer->run(acc, x, p.count);
+  const auto bytes = static_cast<std::int64_t>(i.reducer->bytes);
+  for (std::int64_t k = 0; k < p.count;) {
+    const std::int64_t width = std::min(count - (k ? 0 : p.col), p.count - k);
+    i.reducer->rows(acc + (k ? 0 : p.col) * bytes, x + k * i.bytes, width);
+    k += width;
+  }
+}
+
+}  // namespace
+
+void Group::run_block(std::int64_t begin, std::int64_t end, std::int64_t chunk, std::byte* memory,
+                      bool fresh) const {
+  const std::int64_t row = cols ? begin / cols : 0;
+  const Position p{begin,
+                   row,
+                   cols ? begin - row * cols : 0,
+                   end - begin,
+                   cols ? std::max<std::int64_t>((end - begin) / cols, 1) : 1,
+                   memory};
+  for (const Instruction& i : code) {
+    switch (i.kind) {
+      case Instruction::Kind::block:
+        run_op(i, p);
+        break;
+      case Instruction::Kind::expand:
+        expand(i, p, cols);
+        break;
+      case Instruction::Kind::tile:
+        if (fresh) tile(i, p, block, cols);
+        break;
+      case Instruction::Kind::reduce_rows:
+        reduce_rows(i, p, cols);
+        break;
+      case Instruction::Kind::accumulate: {
+        const End& e = ends[i.end];
+        accumulate(i, p, e.acc + static_cast<std::size_t>(chunk) * e.chunk_bytes, e.count);
+        break;
+      }
+      case Instruction::Kind::copy:
+        std::memcpy(p.at(i.out), p.at(i.in[0]),
+                    static_cast<std::size_t>((i.by_row ? p.rows : p.count) * i.bytes));
+        break;
+    }
+  }
+}
+
+// Rows of a block that is part of a row: the last part may be shorter.
+void Group::run_chunk(std::int64_t chunk, std::byte* memory, bool& fresh) const {
+  for (const End& e : ends) {
+    e.reducer->init(e.acc + static_cast<std::size_t>(chunk) * e.chunk_bytes, e.count);
+  }
+  const std::int64_t first = blocks * chunk / chunks, last = blocks * (chunk + 1) / chunks;
+  const bool parts = cols && block < cols;
+  const std::int64_t per_row = parts ? (cols + block - 1) / block : 1;
+  for (std::int64_t b = first; b < last; ++b) {
+    const std::int64_t start = parts ? b / per_row * cols : 0;
+    const std::int64_t begin = start + (parts ? b % per_row : b) * block;
+    const std::int64_t end = std::min(begin + block, parts ? start + cols : n);
+    run_block(begin, end, chunk, memory, fresh);
+    fresh = false;
+  }
+}
+
+void Group::run_lane(std::int64_t lane, std::int64_t lanes_now) const {
+  std::byte* memory = scratch + static_cast<std::size_t>(lane) * scratch_bytes;
+  bool fresh = true;
+  const std::int64_t first = chunks * lane / lanes_now, last = chunks * (lane + 1) / lanes_now;
+  for (std::int64_t c = first; c < last; ++c) run_chunk(c, memory, fresh);
+}
+
+std::size_t Group::memory_bytes() const {
+  std::size_t bytes = scratch_bytes * static_cast<std::size_t>(lanes);
+  for (const End& e : ends) bytes += e.chunk_bytes * static_cast<std::size_t>(chunks);
+  return bytes;
+}
+
+void Group::use_memory(std::byte* memory) {
+  scratch = memory;
+  memory += scratch_bytes * static_cast<std::size_t>(lanes);
+  for (End& e : ends) {
+    e.acc = memory;
+    memory += e.chunk_bytes * static_cast<std::size_t>(chunks);
+  }
+}
+
+void Group::prepare() {
+  calls_.clear();
+  for (const Instruction& i : code) {
+    if (blocks != 1 || i.kind != Instruction::Kind::block) return calls_.clear();
+    const Position p{0, 0, 0, n, rows, scratch};
+    Call c{i.op->block, {p.at(i.out), nullptr, i.step, i.by_row ? rows : n, i.dtype, i.attrs}, {}};
+    for (int k = 0; k < i.op->arity; ++k) c.in[k] = p.at(i.in[k]);
+    calls_.push_back(c);
+  }
+  for (Call& c : calls_) c.args.in = c.in;
+}
+
+void Group::run() const {
+  if (!calls_.empty()) {
+    for (const Call& c : calls_) c.block(c.args);
+    return;
+  }
+  // Chunks, and with them all results, are the same however many threads there are.
+  const std::int64_t lanes_now = std::min<std::int64_t>({lanes, chunks, num_threads()});
+  if (lanes_now <= 1) {
+    run_lane(0, 1);
+  } else {
+    detail::parallel_for(lanes_now, [&](std::int64_t lane) { run_lane(lane, lanes_now); });
+  }
+  for (const End& e : ends) {
+    for (std::int64_t c = 1; c < chunks; ++c) {
+      e.reducer->merge(e.acc, e.acc + static_cast<std::size_t>(c) * e.chunk_bytes, e.count);
+    }
+    e.reducer->finish(e.acc, e.out.base, e.count);
+  }
+}
+
+}  // namespace xtape::program

@@ -1,0 +1,75 @@
+#include <algorithm>
+#include <queue>
+
+#include <xtape/autodiff/program/units.hpp>
+
+namespace xtape::program {
+
+void dependencies(const Graph& g, const std::vector<Id>& unit_of, Id i, std::vector<Id>& out) {
+  while (true) {
+    if (unit_of[i] != kNone) out.push_back(unit_of[i]);
+    if (g.nodes[i].kind != Node::Kind::op || !g.nodes[i].op->aliases) return;
+    i = g.nodes[i].in[0];
+  }
+}
+
+namespace {
+
+// Whether a unit stands behind a check: such units change parameters, or lead to one that does.
+std::vector<bool> behind_checks(const Graph& g, const Units& u,
+                                const std::vector<std::vector<Id>>& before) {
+  std::vector<bool> late(u.units.size());
+  // Dependencies form no circle, but units are not in order yet: repeat until nothing changes.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Id k = 0; k < u.units.size(); ++k) {
+      if (late[k]) continue;
+      late[k] = std::any_of(before[k].begin(), before[k].end(), [&](Id b) {
+        return late[b] ||
+               (u.units[b].kind == Unit::Kind::check && u.units[k].kind != Unit::Kind::check);
+      });
+      changed |= late[k];
+    }
+  }
+  (void)g;
+  return late;
+}
+
+}  // namespace
+
+void schedule(const Graph& g, Units& u) {
+  const auto count = static_cast<Id>(u.units.size());
+  std::vector<std::vector<Id>> before(count), after(count);
+  std::vector<std::uint32_t> waiting(count);
+  for (Id k = 0; k < count; ++k) {
+    for (const Id m : u.units[k].members) {
+      for (const Id in : g.nodes[m].in) dependencies(g, u.unit_of, in, before[k]);
+    }
+    std::sort(before[k].begin(), before[k].end());
+    before[k].erase(std::unique(before[k].begin(), before[k].end()), before[k].end());
+    std::erase(before[k], k);
+    waiting[k] = static_cast<std::uint32_t>(before[k].size());
+    for (const Id b : before[k]) after[b].push_back(k);
+  }
+  const std::vector<bool> late = behind_checks(g, u, before);
+  // Of those that can run: first what is not behind a check, then in the order of recording.
+  using Entry = std::tuple<bool, Id, Id>;
+  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready;
+  const auto push = [&](Id k) { ready.emplace(late[k], u.units[k].members.front(), k); };
+  for (Id k = 0; k < count; ++k) {
+    if (waiting[k] == 0) push(k);
+  }
+  std::vector<Unit> order;
+  while (!ready.empty()) {
+    const Id k = std::get<2>(ready.top());
+    ready.pop();
+    for (const Id m : u.units[k].members) u.unit_of[m] = static_cast<Id>(order.size());
+    order.push_back(std::move(u.units[k]));
+    for (const Id a : after[k]) {
+      if (--waiting[a] == 0) push(a);
+    }
+  }
+  u.units = std::move(order);
+}
+
+}  // namespace xtape::program

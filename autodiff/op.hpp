@@ -140,6 +140,14 @@ struct Reducer {
   void (*finish)(const void* acc, void* out, std::int64_t n);   ///< n results.
 };
 
+/// A kernel for operands of known shapes, with everything that depends on shapes alone settled.
+class Prepared {
+ public:
+  virtual ~Prepared() = default;
+  /// Fills the output from the inputs.
+  virtual void run(const void* const* in, void* out) const = 0;
+};
+
 /// What a compiler pass tells an op's rewriting rule: see rewrite.hpp.
 class Rewrite;
 
@@ -168,6 +176,8 @@ struct Op {
   Axes (*reduced_axes)(const Attrs*) = nullptr;
   /// Estimated operations; without it, one for each element.
   double (*flop)(const InferArgs&, const Spec& out) = nullptr;
+  /// For programs: the kernel for these operands; the caller owns it. Optional.
+  Prepared* (*prepare)(const InferArgs&, const Spec& out) = nullptr;
   /// For programs: a cheaper form of this use of the op, or an undefined Var. Never changes the
   /// result beyond rounding. Written in public ops, like gradient rules.
   Var (*simplify)(const Rewrite&) = nullptr;

@@ -11,7 +11,8 @@ using namespace rules;
 struct CheckAttrs {
   std::string what;
   std::string str() const { return what; }
-  bool operator==(const CheckAttrs&) const = default;
+  // Who asks does not matter: one look at a value is enough, and names the first who asked.
+  bool operator==(const CheckAttrs&) const { return true; }
 };
 
 void require_finite_kernel(const KernelArgs& a) {

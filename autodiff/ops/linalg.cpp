@@ -44,27 +44,50 @@ Spec matmul_infer(const InferArgs& args) {
   return {out, a.dtype};
 }
 
-void matmul_kernel(const KernelArgs& args) {
-  const Shape &a = args.in[0].spec->shape, &b = args.in[1].spec->shape;
-  const kernels::Gemm g = extents(a, b, get_attrs<MatmulAttrs>(args.attrs));
-  const Shape batch = leading(args.spec.shape);
-  // Offsets count matrices.
-  const kernels::StridedLoop<2> loop(batch, {kernels::broadcast_strides(leading(a), batch),
-                                             kernels::broadcast_strides(leading(b), batch)});
-  dispatch_floating(args.spec.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    auto* out = static_cast<T*>(args.out);
-    loop.each([&](const auto& offset) {
-      for (std::int64_t i = 0; i < loop.inner(); ++i, out += g.m * g.n) {
-        kernels::gemm(g,
-                      static_cast<const T*>(args.in[0].data) +
-                          (offset[0] + i * loop.inner_stride(0)) * g.m * g.k,
-                      static_cast<const T*>(args.in[1].data) +
-                          (offset[1] + i * loop.inner_stride(1)) * g.k * g.n,
-                      out);
-      }
+// The product for operands of known shapes; a batch of matrices where they have more axes.
+class PreparedMatmul final : public Prepared {
+ public:
+  PreparedMatmul(const Shape& a, const Shape& b, const Shape& out, DType dtype,
+                 const MatmulAttrs& t)
+      : g_(extents(a, b, t)),
+        dtype_(dtype),
+        batch_(leading(out)),
+        // Offsets count matrices.
+        loop_(batch_, {kernels::broadcast_strides(leading(a), batch_),
+                       kernels::broadcast_strides(leading(b), batch_)}) {}
+
+  void run(const void* const* in, void* out) const override {
+    dispatch_floating(dtype_, [&](auto zero) {
+      using T = decltype(zero);
+      const auto *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
+      auto* c = static_cast<T*>(out);
+      if (batch_.rank() == 0) return kernels::gemm(g_, a, b, c);
+      loop_.each([&](const auto& offset) {
+        for (std::int64_t i = 0; i < loop_.inner(); ++i, c += g_.m * g_.n) {
+          kernels::gemm(g_, a + (offset[0] + i * loop_.inner_stride(0)) * g_.m * g_.k,
+                        b + (offset[1] + i * loop_.inner_stride(1)) * g_.k * g_.n, c);
+        }
+      });
     });
-  });
+  }
+
+ private:
+  kernels::Gemm g_;
+  DType dtype_;
+  Shape batch_;
+  kernels::StridedLoop<2> loop_;
+};
+
+void matmul_kernel(const KernelArgs& args) {
+  const void* in[] = {args.in[0].data, args.in[1].data};
+  PreparedMatmul(args.in[0].spec->shape, args.in[1].spec->shape, args.spec.shape, args.spec.dtype,
+                 get_attrs<MatmulAttrs>(args.attrs))
+      .run(in, args.out);
+}
+
+Prepared* prepare_matmul(const InferArgs& args, const Spec& out) {
+  return new PreparedMatmul(args.in[0]->shape, args.in[1]->shape, out.shape, out.dtype,
+                            get_attrs<MatmulAttrs>(args.attrs));
 }
 
 // c = op(a) op(b): ā = c̄ op(b)ᵀ and b̄ = op(a)ᵀ c̄, transposed once more where the operand is.
@@ -143,6 +166,7 @@ constexpr Op kMatmul{.name = "matmul",
                      .vjp = {{matmul_vjp_a, reads_in(1)}, {matmul_vjp_b, reads_in(0)}},
                      .broadcasts = true,
                      .flop = matmul_flop,
+                     .prepare = prepare_matmul,
                      .simplify = matmul_simplify,
                      .samples = matmul_samples};
 
@@ -161,17 +185,39 @@ Spec add_product_infer(const InferArgs& args) {
   return c;
 }
 
+class PreparedAddProduct final : public Prepared {
+ public:
+  PreparedAddProduct(const Shape& a, const Shape& b, const Spec& out, const MatmulAttrs& t)
+      : g_(extents(a, b, t)), dtype_(out.dtype), bytes_(out.nbytes()) {}
+
+  void run(const void* const* in, void* out) const override {
+    if (out != in[0]) std::memcpy(out, in[0], bytes_);
+    kernels::Gemm g = g_;
+    dispatch_floating(dtype_, [&](auto zero) {
+      using T = decltype(zero);
+      g.alpha = static_cast<double>(*static_cast<const T*>(in[3]));
+      g.beta = 1;
+      kernels::gemm(g, static_cast<const T*>(in[1]), static_cast<const T*>(in[2]),
+                    static_cast<T*>(out));
+    });
+  }
+
+ private:
+  kernels::Gemm g_;
+  DType dtype_;
+  std::size_t bytes_;
+};
+
 void add_product_kernel(const KernelArgs& args) {
-  kernels::Gemm g =
-      extents(args.in[1].spec->shape, args.in[2].spec->shape, get_attrs<MatmulAttrs>(args.attrs));
-  if (args.out != args.in[0].data) std::memcpy(args.out, args.in[0].data, args.spec.nbytes());
-  dispatch_floating(args.spec.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    g.alpha = static_cast<double>(*static_cast<const T*>(args.in[3].data));
-    g.beta = 1;
-    kernels::gemm(g, static_cast<const T*>(args.in[1].data), static_cast<const T*>(args.in[2].data),
-                  static_cast<T*>(args.out));
-  });
+  const void* in[] = {args.in[0].data, args.in[1].data, args.in[2].data, args.in[3].data};
+  PreparedAddProduct(args.in[1].spec->shape, args.in[2].spec->shape, args.spec,
+                     get_attrs<MatmulAttrs>(args.attrs))
+      .run(in, args.out);
+}
+
+Prepared* prepare_add_product(const InferArgs& args, const Spec& out) {
+  return new PreparedAddProduct(args.in[1]->shape, args.in[2]->shape, out,
+                                get_attrs<MatmulAttrs>(args.attrs));
 }
 
 MatmulOptions options(const MatmulAttrs& t) { return {t.ta, t.tb}; }
@@ -223,6 +269,7 @@ constexpr Op kAddProduct{
              reads_in(1) | reads_in(2)}},
     .in_place = 0,
     .flop = matmul_flop,
+    .prepare = prepare_add_product,
     .samples = add_product_samples};
 
 [[noreturn]] void throw_operand(const Shape& a, const Shape& b, const char* rule) {

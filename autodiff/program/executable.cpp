@@ -14,19 +14,50 @@ struct GroupStep final : Step {
   Group group;
 };
 
+// An op's kernel, with what it needs at hand.
 struct KernelStep final : Step {
   KernelStep(Id u, const Graph& g, Id i)
       : Step(u), node(g.nodes[i]), operands(node.in.size()), in(node.in.size()) {
-    for (std::size_t k = 0; k < in.size(); ++k) operands[k].spec = &g.nodes[node.in[k]].spec;
+    std::vector<const Spec*> specs;
+    for (std::size_t k = 0; k < in.size(); ++k) {
+      operands[k].spec = &g.nodes[node.in[k]].spec;
+      specs.push_back(operands[k].spec);
+    }
+    if (node.op->prepare) {
+      prepared.reset(node.op->prepare({*node.op, specs, node.attrs.get()}, node.spec));
+    }
   }
-  void run() override { node.op->kernel({*node.op, operands, out, node.spec, node.attrs.get()}); }
+  void run() override {
+    if (prepared) return prepared->run(const_cast<const void**>(in.data()), out);
+    node.op->kernel({*node.op, operands, out, node.spec, node.attrs.get()});
+  }
   void bound() override {
     for (std::size_t k = 0; k < in.size(); ++k) operands[k].data = in[k];
   }
+  void open(const Graph& g, Id i, std::vector<Binding>& bindings) {
+    for (std::size_t k = 0; k < in.size(); ++k) {
+      bindings.push_back({reinterpret_cast<std::byte**>(&in[k]), g.root(node.in[k])});
+    }
+    if (!node.op->checks) bindings.push_back({&out, i});
+  }
+
   const Node& node;
+  std::unique_ptr<Prepared> prepared;
   std::vector<KernelArgs::Operand> operands;
-  std::vector<std::byte*> in;
+  std::vector<void*> in;
   std::byte* out = nullptr;
+};
+
+// The checks that can be made at the same time.
+struct CheckStep final : Step {
+  using Step::Step;
+  void run() override {
+    for (KernelStep& s : checks) s.run();
+  }
+  void bound() override {
+    for (KernelStep& s : checks) s.bound();
+  }
+  std::vector<KernelStep> checks;
 };
 
 }  // namespace
@@ -52,12 +83,17 @@ Executable::Executable(Graph g, const Passes& passes)
       steps_.push_back(std::move(step));
       continue;
     }
-    auto step = std::make_unique<KernelStep>(u, g_, unit.members[0]);
-    const Node& n = step->node;
-    for (std::size_t k = 0; k < n.in.size(); ++k) {
-      bindings[u].push_back({&step->in[k], g_.root(n.in[k])});
+    if (unit.kind == Unit::Kind::check) {
+      auto step = std::make_unique<CheckStep>(u);
+      for (const Id m : unit.members) step->checks.emplace_back(u, g_, m);
+      for (std::size_t k = 0; k < unit.members.size(); ++k) {
+        step->checks[k].open(g_, unit.members[k], bindings[u]);
+      }
+      steps_.push_back(std::move(step));
+      continue;
     }
-    if (unit.kind == Unit::Kind::kernel) bindings[u].push_back({&step->out, unit.members[0]});
+    auto step = std::make_unique<KernelStep>(u, g_, unit.members[0]);
+    step->open(g_, unit.members[0], bindings[u]);
     steps_.push_back(std::move(step));
   }
   least_bytes_ = live_bytes(layout_.blocks);

@@ -5,10 +5,9 @@
 #include <xtape/autodiff/threads.hpp>
 
 namespace xtape::program {
-namespace {
 
 // The part of the space that a block covers, and where its scratch memory is.
-struct Position {
+struct Group::Position {
   std::int64_t element, row, col, count, rows;
   std::byte* scratch;
 
@@ -17,6 +16,10 @@ struct Position {
     return base + element * p.per_element + row * p.per_row + col * p.per_col;
   }
 };
+
+namespace {
+
+using Position = Group::Position;
 
 void run_op(const Instruction& i, const Position& p) {
   const void* in[3];
@@ -71,6 +74,21 @@ void accumulate(const Instruction& i, const Position& p, std::byte* acc, std::in
 
 }  // namespace
 
+void Group::run_other(const Instruction& i, const Position& p, std::int64_t chunk,
+                      bool fresh) const {
+  switch (i.kind) {
+    case Instruction::Kind::expand:
+      return expand(i, p, cols);
+    case Instruction::Kind::tile:
+      return fresh ? tile(i, p, block, cols) : void();
+    case Instruction::Kind::reduce_rows:
+      return reduce_rows(i, p, cols);
+    default:
+      const End& e = ends[i.end];
+      accumulate(i, p, e.acc + static_cast<std::size_t>(chunk) * e.chunk_bytes, e.count);
+  }
+}
+
 void Group::run_block(std::int64_t begin, std::int64_t end, std::int64_t chunk, std::byte* memory,
                       bool fresh) const {
   const std::int64_t row = cols ? begin / cols : 0;
@@ -81,28 +99,10 @@ void Group::run_block(std::int64_t begin, std::int64_t end, std::int64_t chunk, 
                    cols ? std::max<std::int64_t>((end - begin) / cols, 1) : 1,
                    memory};
   for (const Instruction& i : code) {
-    switch (i.kind) {
-      case Instruction::Kind::block:
-        run_op(i, p);
-        break;
-      case Instruction::Kind::expand:
-        expand(i, p, cols);
-        break;
-      case Instruction::Kind::tile:
-        if (fresh) tile(i, p, block, cols);
-        break;
-      case Instruction::Kind::reduce_rows:
-        reduce_rows(i, p, cols);
-        break;
-      case Instruction::Kind::accumulate: {
-        const End& e = ends[i.end];
-        accumulate(i, p, e.acc + static_cast<std::size_t>(chunk) * e.chunk_bytes, e.count);
-        break;
-      }
-      case Instruction::Kind::copy:
-        std::memcpy(p.at(i.out), p.at(i.in[0]),
-                    static_cast<std::size_t>((i.by_row ? p.rows : p.count) * i.bytes));
-        break;
+    if (i.kind == Instruction::Kind::block) {
+      run_op(i, p);
+    } else {
+      run_other(i, p, chunk, fresh);
     }
   }
 }
@@ -148,21 +148,35 @@ void Group::use_memory(std::byte* memory) {
 
 void Group::prepare() {
   calls_.clear();
+  if (blocks != 1) return;
+  const Position p{0, 0, 0, n, rows, scratch};
   for (const Instruction& i : code) {
-    if (blocks != 1 || i.kind != Instruction::Kind::block) return calls_.clear();
-    const Position p{0, 0, 0, n, rows, scratch};
-    Call c{i.op->block, {p.at(i.out), nullptr, i.step, i.by_row ? rows : n, i.dtype, i.attrs}, {}};
-    for (int k = 0; k < i.op->arity; ++k) c.in[k] = p.at(i.in[k]);
+    Call c{};
+    c.code = &i;
+    if (i.kind == Instruction::Kind::block) {
+      c.block = i.op->block;
+      c.args = {p.at(i.out), nullptr, i.step, i.by_row ? rows : n, i.dtype, i.attrs};
+      for (int k = 0; k < i.op->arity; ++k) c.in[k] = p.at(i.in[k]);
+    }
     calls_.push_back(c);
   }
   for (Call& c : calls_) c.args.in = c.in;
 }
 
-void Group::run() const {
-  if (!calls_.empty()) {
-    for (const Call& c : calls_) c.block(c.args);
-    return;
+void Group::run_single() const {
+  for (const End& e : ends) e.reducer->init(e.acc, e.count);
+  for (const Call& c : calls_) {
+    if (c.block) {
+      c.block(c.args);
+    } else {
+      run_other(*c.code, {0, 0, 0, n, rows, scratch}, 0, true);
+    }
   }
+  for (const End& e : ends) e.reducer->finish(e.acc, e.out.base, e.count);
+}
+
+void Group::run() const {
+  if (!calls_.empty()) return run_single();
   // Chunks, and with them all results, are the same however many threads there are.
   const std::int64_t lanes_now = std::min<std::int64_t>({lanes, chunks, num_threads()});
   if (lanes_now <= 1) {

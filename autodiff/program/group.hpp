@@ -20,8 +20,7 @@ struct Instruction {
     expand,       ///< Repeats each row's element over the row.
     tile,         ///< Repeats a row for all rows of a block; once.
     reduce_rows,  ///< One result for each row.
-    accumulate,   ///< Adds the block to the accumulators of an end result.
-    copy          ///< Elements to a second place.
+    accumulate    ///< Adds the block to the accumulators of an end result.
   };
   Kind kind = Kind::block;
   bool by_row = false;  ///< Works on one element for each row.
@@ -62,17 +61,21 @@ struct Group {
   void use_memory(std::byte* memory);
   /// To be called when addresses have changed.
   void prepare();
+  struct Position;
 
  private:
   // One op of a group of one block, with everything settled.
   struct Call {
-    void (*block)(const BlockArgs&);
+    void (*block)(const BlockArgs&);  // null: another kind of instruction, `code` says which
     BlockArgs args;
     const void* in[3];
+    const Instruction* code;
   };
-  std::vector<Call> calls_;  // where the group is nothing but such
+  std::vector<Call> calls_;  // of a group of one block
   void run_lane(std::int64_t lane, std::int64_t lanes) const;
   void run_chunk(std::int64_t chunk, std::byte* scratch, bool& fresh) const;
+  void run_single() const;
+  void run_other(const Instruction& i, const Position& p, std::int64_t chunk, bool fresh) const;
   void run_block(std::int64_t begin, std::int64_t end, std::int64_t chunk, std::byte* scratch,
                  bool fresh) const;
 };

@@ -52,19 +52,32 @@ void schedule(const Graph& g, Units& u) {
     for (const Id b : before[k]) after[b].push_back(k);
   }
   const std::vector<bool> late = behind_checks(g, u, before);
-  // Of those that can run: first what is not behind a check, then in the order of recording.
-  using Entry = std::tuple<bool, Id, Id>;
+  // Of those that can run: first what is no check, then checks, then what is behind them; each in
+  // the order of recording.
+  using Entry = std::tuple<int, Id, Id>;
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready;
-  const auto push = [&](Id k) { ready.emplace(late[k], u.units[k].members.front(), k); };
+  const auto push = [&](Id k) {
+    const int phase = late[k] ? 2 : u.units[k].kind == Unit::Kind::check ? 1 : 0;
+    ready.emplace(phase, u.units[k].members.front(), k);
+  };
   for (Id k = 0; k < count; ++k) {
     if (waiting[k] == 0) push(k);
   }
   std::vector<Unit> order;
+  const auto is_check = [](const Unit& unit) { return unit.kind == Unit::Kind::check; };
   while (!ready.empty()) {
     const Id k = std::get<2>(ready.top());
     ready.pop();
-    for (const Id m : u.units[k].members) u.unit_of[m] = static_cast<Id>(order.size());
-    order.push_back(std::move(u.units[k]));
+    Unit& unit = u.units[k];
+    // Checks that follow one another are made in one step.
+    const bool together = is_check(unit) && !order.empty() && is_check(order.back());
+    if (!together) order.emplace_back().kind = unit.kind;
+    for (const Id m : unit.members) u.unit_of[m] = static_cast<Id>(order.size() - 1);
+    if (together) {
+      order.back().members.push_back(unit.members[0]);
+    } else {
+      order.back() = std::move(unit);
+    }
     for (const Id a : after[k]) {
       if (--waiting[a] == 0) push(a);
     }

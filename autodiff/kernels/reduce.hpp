@@ -36,7 +36,11 @@ struct Extremum {
       return kLargest ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::infinity();
     }
   }
-  static void add(Acc& acc, T x) { acc = ((kLargest ? x > acc : x < acc) || x != x) ? x : acc; }
+  static void add(Acc& acc, T x) {
+    // No ||, which would be a branch. NaN goes in and stays.
+    const bool take = static_cast<bool>((kLargest ? x > acc : x < acc) | (x != x));
+    acc = take ? x : acc;
+  }
   static void merge(Acc& acc, T x) { add(acc, x); }
 };
 
@@ -93,6 +97,7 @@ template <class R, class T>
     for (auto& acc : lane) acc = R::init();
     std::int64_t i = start;
     for (; i + kLanes <= end; i += kLanes) {
+      XTAPE_LANES
       for (std::int64_t k = 0; k < kLanes; ++k) R::add(lane[k], x[i + k]);
     }
     for (std::int64_t k = 0; i < end; ++i, ++k) R::add(lane[k], x[i]);
@@ -106,36 +111,19 @@ template <class R, class T>
 
 template <class R, class T>
 [[gnu::always_inline]] inline void add_row_body(typename R::Acc* acc, const T* x, std::int64_t n) {
-  XTAPE_IVDEP
+  XTAPE_LANES
   for (std::int64_t k = 0; k < n; ++k) R::add(acc[k], x[k]);
 }
-
-#ifdef XTAPE_MULTIVERSION
-template <class R, class T>
-XTAPE_AVX2 typename R::Acc reduce_run_avx2(const T* x, std::int64_t n) {
-  return reduce_run_body<R>(x, n);
-}
-template <class R, class T>
-XTAPE_AVX2 void add_row_avx2(typename R::Acc* acc, const T* x, std::int64_t n) {
-  add_row_body<R>(acc, x, n);
-}
-#endif
 
 /// R over n contiguous elements.
 template <class R, class T>
 typename R::Acc reduce_run(const T* x, std::int64_t n) {
-#ifdef XTAPE_MULTIVERSION
-  if (n >= kLanes && has_avx2()) return reduce_run_avx2<R>(x, n);
-#endif
-  return reduce_run_body<R>(x, n);
+  return at_simd_level([=]() XTAPE_INLINE_LAMBDA { return reduce_run_body<R>(x, n); });
 }
 
 template <class R, class T>
 void add_row(typename R::Acc* acc, const T* x, std::int64_t n) {
-#ifdef XTAPE_MULTIVERSION
-  if (n >= 8 && has_avx2()) return add_row_avx2<R>(acc, x, n);
-#endif
-  add_row_body<R>(acc, x, n);
+  at_simd_level([=]() XTAPE_INLINE_LAMBDA { add_row_body<R>(acc, x, n); });
 }
 
 /// Calls finish(output position, accumulator) for every output of reducing x over `axes`.

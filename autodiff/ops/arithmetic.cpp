@@ -228,21 +228,7 @@ constexpr Op kClamp = make_clamp();
 void multiply_add_block(const BlockArgs& a) {
   dispatch_floating(a.dtype, [&](auto t) {
     using T = decltype(t);
-    auto* out = static_cast<T*>(a.out);
-    const auto* x = static_cast<const T*>(a.in[0]);
-    const auto* y = static_cast<const T*>(a.in[1]);
-    const auto* z = static_cast<const T*>(a.in[2]);
-    const auto f = [](T p, T q, T r) { return p * q + r; };
-    using kernels::Repeat, kernels::Run, kernels::run;
-    if (a.step[0] && !a.step[1] && a.step[2]) {
-      return run(f, out, a.n, Run<T>{x}, Repeat<T>{*y}, Run<T>{z});
-    }
-    if (a.step[0] && a.step[1] && a.step[2]) {
-      return run(f, out, a.n, Run<T>{x}, Run<T>{y}, Run<T>{z});
-    }
-    for (std::int64_t i = 0; i < a.n; ++i) {
-      out[i] = f(x[i * a.step[0]], y[i * a.step[1]], z[i * a.step[2]]);
-    }
+    kernels::ternary_block<T, T>([](T p, T q, T r) { return p * q + r; }, a);
   });
 }
 

@@ -164,4 +164,95 @@ TEST_CASE("functions keep the sign of zero", "[math]") {
   });
 }
 
+TEST_CASE("an element's bits depend neither on its place nor on the length of the array",
+          "[math]") {
+  const auto same = [](const Tensor& part, const Tensor& whole, std::int64_t n) {
+    return identical(part, slice(whole, 0, {0, n}).value());
+  };
+  const auto affine = [](const Var& x) { return multiply_add(x, 1.1, x * x); };
+  std::vector<Var (*)(const Var&)> functions{affine};
+  for (const Function& c : kFunctions) functions.push_back(c.f);
+  Rng rng(11);
+  at_each_level([&](Simd level) {
+    for (const DType dtype : {f32, f64}) {
+      const Tensor x = rng.normal({5000}, 0, 3, dtype);
+      for (std::size_t k = 0; k < functions.size(); ++k) {
+        const Tensor whole = functions[k](x).value();
+        bool equal = true;
+        for (std::int64_t n = 1; n <= 100; ++n) {
+          equal = equal && same(functions[k](slice(x, 0, {0, n})).value(), whole, n);
+        }
+        const Tensor second = functions[k](slice(x, 0, {1, 5000})).value();
+        equal = equal && identical(second, slice(whole, 0, {1, 5000}).value());
+        INFO("function " << k << ' ' << name(dtype) << ' ' << kLevelNames[static_cast<int>(level)]);
+        CHECK(equal);
+      }
+    }
+  });
+}
+
+TEST_CASE("an operand that repeats gives the bits of one that was repeated", "[math]") {
+  Rng rng(12);
+  at_each_level([&](Simd) {
+    for (const DType dtype : {f32, f64}) {
+      const Tensor x = rng.normal({37}, 0, 3, dtype), one = rng.normal({1}, 0, 3, dtype);
+      const Tensor many = broadcast_to(one, {37}).value();
+      CHECK(identical(multiply_add(x, one, one).value(), multiply_add(x, many, many).value()));
+      CHECK(identical(multiply_add(one, one, x).value(), multiply_add(many, many, x).value()));
+      CHECK(identical(tanh_grad(x, one).value(), tanh_grad(x, many).value()));
+    }
+  });
+}
+
+TEST_CASE("large arguments of sin and cos are right, and leave their neighbours alone", "[math]") {
+  at_each_level([](Simd) {
+    const Tensor x({1, 1e22, 2, -3e7, kInf});
+    CHECK(sin(x).value().flat(1) == std::sin(1e22));
+    CHECK(cos(x).value().flat(3) == std::cos(-3e7));
+    CHECK(std::isnan(sin(x).value().flat(4)));
+    CHECK(sin(x).value().flat(2) == sin(Tensor({2.0})).value().flat(0));
+  });
+}
+
+TEST_CASE("reductions agree with plain loops at every length and level", "[math]") {
+  Rng rng(13);
+  at_each_level([&](Simd) {
+    for (const DType dtype : {f32, f64}) {
+      for (const std::int64_t n : {1, 2, 15, 16, 17, 63, 64, 65, 127, 1000, 70001}) {
+        const Tensor x = rng.normal({n}, 0, 3, dtype);
+        double total = 0, largest = -kInf, least = kInf, terms = 0;
+        for (std::int64_t i = 0; i < n; ++i) {
+          total += x.flat(i);
+          largest = std::max(largest, x.flat(i));
+          least = std::min(least, x.flat(i));
+          terms += std::exp(x.flat(i));
+        }
+        const double unit = dtype == f32 ? 1e-6 : 1e-13;
+        CHECK(std::abs(sum(x).item() - total) <= unit * static_cast<double>(n));
+        CHECK(max(x).item() == largest);
+        CHECK(min(x).item() == least);
+        CHECK(logsumexp(x).item() == Approx(std::log(terms)).epsilon(unit));
+        const Var column = reshape(x, {n, 1}) + Tensor::zeros({1, 3}, dtype);
+        CHECK(max(column, 0).value().flat(2) == largest);
+        CHECK(logsumexp(column, 0).value().flat(1) == Approx(std::log(terms)).epsilon(unit));
+        CHECK(sum(softmax(x, 0)).item() == Approx(1).epsilon(10 * unit));
+        CHECK(exp(log_softmax(x, 0)).value().flat(0) ==
+              Approx(softmax(x, 0).value().flat(0)).epsilon(10 * unit));
+      }
+    }
+  });
+}
+
+TEST_CASE("sums have the same bits at every level", "[math]") {
+  Rng rng(14);
+  const Tensor x = rng.normal({70, 301}, 0, 1, f32);
+  std::vector<Tensor> rows, columns;
+  at_each_level([&](Simd) {
+    rows.push_back(sum(x, 1).value());
+    columns.push_back(sum(x, 0).value());
+  });
+  for (const Tensor& r : rows) CHECK(identical(r, rows[0]));
+  for (const Tensor& c : columns) CHECK(identical(c, columns[0]));
+}
+
 }  // namespace xtape

@@ -46,20 +46,17 @@ struct Function {
   Wide (*exact_wide)(Wide);
   double ulps32, ulps64;
 };
-#define XTAPE_FUNCTION(name, reference, ulps32, ulps64) \
-  {#name, name, [](double x) { return reference(x); },  \
-   [](Wide x) { return reference(x); }, ulps32, ulps64}
+#define XTAPE_FUNCTION(name, reference, ulps32, ulps64)                                            \
+  {                                                                                                \
+#name, name,                                                                                   \
+        [](double x) { return reference(x); }, [](Wide x) { return reference(x); }, ulps32, ulps64 \
+  }
 const Function kFunctions[] = {
-    XTAPE_FUNCTION(exp, std::exp, 1.0, 1.0),
-    XTAPE_FUNCTION(expm1, std::expm1, 2.0, 2.5),
-    XTAPE_FUNCTION(log, std::log, 1.0, 1.0),
-    XTAPE_FUNCTION(log1p, std::log1p, 1.0, 1.0),
-    XTAPE_FUNCTION(tanh, std::tanh, 1.5, 3.0),
-    XTAPE_FUNCTION(sigmoid, sigmoid_of, 2.0, 2.0),
-    XTAPE_FUNCTION(softplus, softplus_of, 2.0, 2.0),
-    XTAPE_FUNCTION(erf, std::erf, 1.5, 2.0),
-    XTAPE_FUNCTION(sin, std::sin, 2.0, 2.5),
-    XTAPE_FUNCTION(cos, std::cos, 2.0, 2.5),
+    XTAPE_FUNCTION(exp, std::exp, 1.0, 1.0),         XTAPE_FUNCTION(expm1, std::expm1, 2.0, 2.5),
+    XTAPE_FUNCTION(log, std::log, 1.0, 1.0),         XTAPE_FUNCTION(log1p, std::log1p, 1.0, 1.0),
+    XTAPE_FUNCTION(tanh, std::tanh, 1.5, 3.0),       XTAPE_FUNCTION(sigmoid, sigmoid_of, 2.0, 2.0),
+    XTAPE_FUNCTION(softplus, softplus_of, 2.0, 2.0), XTAPE_FUNCTION(erf, std::erf, 1.5, 2.0),
+    XTAPE_FUNCTION(sin, std::sin, 2.0, 2.5),         XTAPE_FUNCTION(cos, std::cos, 2.0, 2.5),
 };
 
 // |computed − exact| in units of the last place that T has at `exact`; 0 where both are NaN, or
@@ -74,8 +71,7 @@ double ulps(T computed, S exact) {
   const S size = std::abs(exact);
   const int exponent = size == 0 ? -10000 : std::ilogb(size);
   const int least = std::numeric_limits<T>::min_exponent - 1;
-  const S unit =
-      std::ldexp(S{1}, std::max(exponent, least) - std::numeric_limits<T>::digits + 1);
+  const S unit = std::ldexp(S{1}, std::max(exponent, least) - std::numeric_limits<T>::digits + 1);
   return static_cast<double>(std::abs(static_cast<S>(computed) - exact) / unit);
 }
 

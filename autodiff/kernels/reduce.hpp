@@ -203,16 +203,14 @@ void reduce(const T* x, const Shape& shape, const Axes& axes, Finish&& finish) {
   const ReduceLoops loops(shape, axes);
   std::int64_t position = 0;
   if (loops.by_runs()) {
-    loops.each_output([&](std::int64_t at) {
-      finish(position++, loops.output<R>(x + at, reduce_run<R, T>));
-    });
+    loops.each_output(
+        [&](std::int64_t at) { finish(position++, loops.output<R>(x + at, reduce_run<R, T>)); });
     return;
   }
   loops.each_tile([&](std::int64_t at, std::int64_t width) {
     typename R::Acc total[kTile];
-    loops.tile<R>(x + at, width, total, [&](typename R::Acc* acc, const T* row) {
-      add_row<R>(acc, row, width);
-    });
+    loops.tile<R>(x + at, width, total,
+                  [&](typename R::Acc* acc, const T* row) { add_row<R>(acc, row, width); });
     for (std::int64_t k = 0; k < width; ++k) finish(position++, total[k]);
   });
 }

@@ -1,8 +1,8 @@
-#include <xtape/autodiff/kernels/simd.hpp>
-
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
+
+#include <xtape/autodiff/kernels/simd.hpp>
 
 namespace xtape {
 namespace {

@@ -29,7 +29,8 @@ void set_simd_level(Simd level);
 /// The level that kernels use.
 inline Simd simd_level() {
   const int level = detail::simd_level.load(std::memory_order_relaxed);
-  if (level != detail::kSimdUnknown) [[likely]] return static_cast<Simd>(level);
+  if (level != detail::kSimdUnknown) [[likely]]
+    return static_cast<Simd>(level);
   set_simd_level(best_simd_level());
   return best_simd_level();
 }
@@ -86,9 +87,12 @@ template <class F>
 auto at_simd_level(const F& f) {
 #ifdef XTAPE_MULTIVERSION
   switch (simd_level()) {
-    case Simd::avx512: return at_avx512(f);
-    case Simd::avx2: return at_avx2(f);
-    case Simd::baseline: break;
+    case Simd::avx512:
+      return at_avx512(f);
+    case Simd::avx2:
+      return at_avx2(f);
+    case Simd::baseline:
+      break;
   }
 #endif
   return at_baseline(f);

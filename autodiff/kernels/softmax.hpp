@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include <xtape/autodiff/kernels/math.hpp>
 #include <xtape/autodiff/kernels/reduce.hpp>
 

@@ -172,9 +172,9 @@ constexpr Op kSoftplus =
 // 2/√π
 constexpr double kErfSlope = 1.12837916709551257390;
 
-constexpr Op kErf = unary<Erf>(
-    "erf", {"y = 2/√π ∫₀ˣ e^−t² dt", "x̄ = ȳ 2/√π e^−x²"},
-    {[](const Vjp& v) { return chain(v.ct, kErfSlope * exp(-square(v.in(0)))); }, kIn0});
+constexpr Op kErf =
+    unary<Erf>("erf", {"y = 2/√π ∫₀ˣ e^−t² dt", "x̄ = ȳ 2/√π e^−x²"},
+               {[](const Vjp& v) { return chain(v.ct, kErfSlope * exp(-square(v.in(0)))); }, kIn0});
 
 }  // namespace
 
@@ -195,7 +195,8 @@ Var relu_grad(const Var& ct, const Var& y) { return apply(kReluGrad, {&ct, &y});
 
 namespace families {
 Family transcendental() {
-  return {&kExp, &kExpm1, &kLog, &kLog1p, &kSin, &kCos, &kTanh, &kSigmoid, &kRelu, &kSoftplus, &kErf, &kTanhGrad, &kSigmoidGrad, &kReluGrad};
+  return {&kExp,     &kExpm1, &kLog,      &kLog1p, &kSin,      &kCos,         &kTanh,
+          &kSigmoid, &kRelu,  &kSoftplus, &kErf,   &kTanhGrad, &kSigmoidGrad, &kReluGrad};
 }
 }  // namespace families
 

@@ -23,6 +23,12 @@ std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOpti
 /// rule. A zero cotangent absorbs an infinite or undefined local derivative, so that the branch
 /// that `where` did not take leaks no NaN.
 Var chain(const Var& ct, const Var& d);
+/// ct·y·(1 − y), 0 wherever ct is 0: the gradient rule of y = sigmoid x as one operation.
+Var sigmoid_grad(const Var& ct, const Var& y);
+/// ct·(1 − y²), 0 wherever ct is 0: the gradient rule of y = tanh x as one operation.
+Var tanh_grad(const Var& ct, const Var& y);
+/// ct where y > 0, else 0: the gradient rule of y = relu x as one operation.
+Var relu_grad(const Var& ct, const Var& y);
 
 /// chain(ct, d) + c in one pass.
 Var chain_add(const Var& ct, const Var& d, const Var& c);

@@ -41,6 +41,38 @@ TEST_CASE("pow is right at base 0, negative bases and exponent 0", "[ops][kinks]
   CHECK(slope([](const Var& p) { return pow(2, p); }, 3) == Approx(8 * std::log(2)));
 }
 
+TEST_CASE("gradients of sigmoid, tanh and relu are one op, and 0 where the cotangent is",
+          "[ops][kinks]") {
+  const double nan = std::nan("");
+  for (const DType dtype : {f32, f64}) {
+    const Tensor zero({0, 0, 0}, dtype), bad({kInf, -kInf, nan}, dtype);
+    for (const auto f : {sigmoid_grad, tanh_grad, relu_grad}) {
+      CHECK(identical(f(zero, bad).value(), zero));
+      Tape tape;
+      const Var c = tape.variable(Tensor({2, 2, 2}, dtype)), y = tape.variable(bad);
+      for (const Tensor& g : tape.gradient(f(c, y), {c, y}, {.cotangent = zero})) {
+        CHECK(identical(g, zero));
+      }
+    }
+  }
+  CHECK(sigmoid_grad(2, Tensor::scalar(0.25)).item() == 0.375);
+  CHECK(tanh_grad(2, Tensor::scalar(0.5)).item() == 1.5);
+  CHECK(relu_grad(Tensor({2, 2, 2}), Tensor({-1, 0, 1})).value().str() == "[0, 0, 2]");
+  const struct {
+    Var (*f)(const Var&);
+    const char* name;
+  } cases[] = {{sigmoid, "sigmoid_grad"}, {tanh, "tanh_grad"}, {relu, "relu_grad"}};
+  for (const auto& [f, name] : cases) {
+    Tape tape;
+    const Var x = tape.variable(Tensor({0.5, 1}));
+    const Var y = sum(f(x));
+    const std::size_t before = tape.size();
+    gradient(y, x);
+    CHECK(tape.str().find(name) != std::string::npos);
+    CHECK(tape.size() - before <= 3);  // a seed, its broadcast, the op
+  }
+}
+
 TEST_CASE("softmax and its kin survive infinite and huge logits", "[ops]") {
   for (const DType dtype : {f32, f64}) {
     Tape tape;

@@ -1,142 +1,130 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
+#include <xtape/autodiff/kernels/simd.hpp>
 #include <xtape/autodiff/op.hpp>
 
-// From a scalar functor to kernels. Each loop is compiled for the baseline instruction set and for
-// AVX2, chosen at run time; no multiply-add contraction takes place (see CMakeLists.txt), so both
-// give the same bits.
+// From a scalar functor to kernels. Every element goes through the same SIMD code, in blocks of
+// kBlock: the end of an array is copied into a block of its own, and so is an operand that repeats.
+// So an element's bits depend neither on where it stands, nor on how many there are, nor on which
+// operands repeat, although multiplications and additions contract where the machine can (the
+// compiler may choose differently for the vector part and the scalar rest of a common loop).
 namespace xtape::kernels {
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define XTAPE_MULTIVERSION 1
-#define XTAPE_AVX2 __attribute__((target("avx2"), flatten))
-inline bool has_avx2() {
-  static const bool yes = __builtin_cpu_supports("avx2");
-  return yes;
-}
-#endif
-#if defined(__clang__)
-#define XTAPE_IVDEP _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
-#define XTAPE_IVDEP _Pragma("GCC ivdep")
-#else
-#define XTAPE_IVDEP
-#endif
+inline constexpr std::int64_t kBlock = 16;  // floats of a 512-bit vector
 
-/// A run of elements, and one element read again and again.
+/// An operand: element i is p[i·step], step 0 or 1.
 template <class T>
-struct Run {
+struct Operand {
   const T* p;
-  T operator[](std::int64_t i) const { return p[i]; }
+  std::int64_t step;
 };
+
+/// An operand that moves on with the output.
 template <class T>
-struct Repeat {
-  T v;
-  T operator[](std::int64_t) const { return v; }
+struct Run : Operand<T> {
+  explicit Run(const T* x) : Operand<T>{x, 1} {}
 };
 
-template <class F, class Out, class... In>
-[[gnu::always_inline]] inline void loop(const F& f, Out* out, std::int64_t n, In... in) {
-  XTAPE_IVDEP
-  for (std::int64_t i = 0; i < n; ++i) out[i] = f(in[i]...);
+/// An operand, block by block.
+template <class T>
+class Blocks {
+ public:
+  XTAPE_INLINE explicit Blocks(Operand<T> x)
+      : p_(x.step ? x.p : stage_), step_(x.step ? kBlock : 0) {
+    if (x.step == 0) fill(*x.p);
+  }
+  Blocks(const Blocks&) = delete;
+  XTAPE_INLINE const T* operator[](std::int64_t i) const { return p_ + i * step_; }
+  /// Block i, of which only n elements exist.
+  XTAPE_INLINE const T* part(std::int64_t i, std::int64_t n) {
+    if (step_ == 0) return stage_;
+    const T* p = p_ + i * step_;
+    fill(*p);
+    if (n > 1) std::memcpy(stage_, p, static_cast<std::size_t>(n) * sizeof(T));
+    return stage_;
+  }
+
+ private:
+  XTAPE_INLINE void fill(T v) {
+    XTAPE_LANES
+    for (std::int64_t k = 0; k < kBlock; ++k) stage_[k] = v;
+  }
+  alignas(64) T stage_[kBlock];
+  const T* p_;
+  std::int64_t step_;
+};
+
+/// Functors that are right for most arguments only: where `rare(x)`, the value is `rare_value(x)`.
+template <class F, class... T>
+concept HasRareCase = requires(const F& f, T... x) {
+  f.rare(x...);
+  f.rare_value(x...);
+};
+
+template <class F, class Out, class... T>
+XTAPE_INLINE void block(const F& f, Out* out, const T*... in) {
+  if constexpr (HasRareCase<F, T...>) {
+    alignas(64) Out y[kBlock];
+    int rare = 0;
+    XTAPE_LANES
+    for (std::int64_t k = 0; k < kBlock; ++k) y[k] = f(in[k]...);
+    for (std::int64_t k = 0; k < kBlock; ++k) rare += f.rare(in[k]...);
+    for (std::int64_t k = 0; rare > 0 && k < kBlock; ++k) {
+      if (f.rare(in[k]...)) y[k] = f.rare_value(in[k]...);
+    }
+    for (std::int64_t k = 0; k < kBlock; ++k) out[k] = y[k];
+  } else {
+    XTAPE_LANES
+    for (std::int64_t k = 0; k < kBlock; ++k) out[k] = f(in[k]...);
+  }
 }
 
-#ifdef XTAPE_MULTIVERSION
-template <class F, class Out, class... In>
-XTAPE_AVX2 void loop_avx2(const F& f, Out* out, std::int64_t n, In... in) {
-  loop(f, out, n, in...);
+template <class F, class Out, class... T>
+XTAPE_INLINE void each_block(const F& f, Out* out, std::int64_t n, Blocks<T>&&... in) {
+  std::int64_t i = 0;
+  for (; (i + 1) * kBlock <= n; ++i) block(f, out + i * kBlock, in[i]...);
+  const std::int64_t rest = n - i * kBlock;
+  if (rest == 0) return;
+  alignas(64) Out last[kBlock];
+  block(f, last, in.part(i, rest)...);
+  if (rest == 1) {
+    out[i * kBlock] = last[0];  // scalars deserve better than a call
+  } else {
+    std::memcpy(out + i * kBlock, last, static_cast<std::size_t>(rest) * sizeof(Out));
+  }
 }
-#endif
 
-/// out[i] = f(in[i]...) by the best instruction set at hand.
-template <class F, class Out, class... In>
-void run(const F& f, Out* out, std::int64_t n, In... in) {
-#ifdef XTAPE_MULTIVERSION
-  if (n >= 16 && has_avx2()) return loop_avx2(f, out, n, in...);
-#endif
-  loop(f, out, n, in...);
+/// out[j] = f(in[j]...) for j < n by the best instruction set at hand. An operand may be `out`.
+template <class F, class Out, class... T>
+void run(const F& f, Out* out, std::int64_t n, Operand<T>... in) {
+  at_simd_level([=]() XTAPE_INLINE_LAMBDA { each_block(f, out, n, Blocks<T>(in)...); });
 }
-
-template <class F, class T>
-using Result = decltype(std::declval<F>()(std::declval<T>()));
 
 /// Block of a unary functor; T is the element type of the input.
 template <class F, class T>
 void unary_block(const F& f, const BlockArgs& a) {
-  auto* out = static_cast<decltype(f(T{}))*>(a.out);
-  const auto* x = static_cast<const T*>(a.in[0]);
-  if (a.step[0]) {
-    run(f, out, a.n, Run<T>{x});
-  } else {
-    run(f, out, a.n, Repeat<T>{*x});
-  }
+  run(f, static_cast<decltype(f(T{}))*>(a.out), a.n,
+      Operand<T>{static_cast<const T*>(a.in[0]), a.step[0]});
 }
 
 /// Block of a binary functor.
 template <class F, class T>
 void binary_block(const F& f, const BlockArgs& a) {
-  auto* out = static_cast<decltype(f(T{}, T{}))*>(a.out);
-  const auto* x = static_cast<const T*>(a.in[0]);
-  const auto* y = static_cast<const T*>(a.in[1]);
-  if (a.step[0]) {
-    if (a.step[1]) {
-      run(f, out, a.n, Run<T>{x}, Run<T>{y});
-    } else {
-      run(f, out, a.n, Run<T>{x}, Repeat<T>{*y});
-    }
-  } else if (a.step[1]) {
-    run(f, out, a.n, Repeat<T>{*x}, Run<T>{y});
-  } else {
-    run(f, out, a.n, Repeat<T>{*x}, Repeat<T>{*y});
-  }
+  run(f, static_cast<decltype(f(T{}, T{}))*>(a.out), a.n,
+      Operand<T>{static_cast<const T*>(a.in[0]), a.step[0]},
+      Operand<T>{static_cast<const T*>(a.in[1]), a.step[1]});
 }
 
-/// Calls f with each of `pointers` as what it reads: a run, or one element again and again.
-template <class T, class F>
-void with_operands(const BlockArgs&, F&& f, std::integral_constant<int, 3>, auto... in) {
-  f(in...);
-}
-template <class T, class F, int K = 0>
-void with_operands(const BlockArgs& a, F&& f, std::integral_constant<int, K> = {}, auto... in) {
-  using Next = std::integral_constant<int, K + 1>;
-  const auto* p = static_cast<const T*>(a.in[K]);
-  if (a.step[K]) {
-    with_operands<T>(a, f, Next{}, in..., Run<T>{p});
-  } else {
-    with_operands<T>(a, f, Next{}, in..., Repeat<T>{*p});
-  }
-}
-
-/// Block of a functor of three.
-template <class F, class T>
+/// Block of a functor of three operands, the first of type A.
+template <class A, class T, class F>
 void ternary_block(const F& f, const BlockArgs& a) {
-  with_operands<T>(a, [&](auto... in) { run(f, static_cast<T*>(a.out), a.n, in...); });
-}
-
-/// Block of where(mask, x, y).
-template <class T>
-void select_block(const BlockArgs& a) {
-  const auto f = [](bool m, T x, T y) { return m ? x : y; };
-  auto* out = static_cast<T*>(a.out);
-  const auto* m = static_cast<const bool*>(a.in[0]);
-  const auto* x = static_cast<const T*>(a.in[1]);
-  const auto* y = static_cast<const T*>(a.in[2]);
-  if (!a.step[0]) {
-    const auto id = [](T v) { return v; };
-    const int k = *m ? 1 : 2;
-    const T* chosen = *m ? x : y;
-    if (a.step[k]) return run(id, out, a.n, Run<T>{chosen});
-    return run(id, out, a.n, Repeat<T>{*chosen});
-  }
-  if (a.step[1]) {
-    if (a.step[2]) return run(f, out, a.n, Run<bool>{m}, Run<T>{x}, Run<T>{y});
-    return run(f, out, a.n, Run<bool>{m}, Run<T>{x}, Repeat<T>{*y});
-  }
-  if (a.step[2]) return run(f, out, a.n, Run<bool>{m}, Repeat<T>{*x}, Run<T>{y});
-  run(f, out, a.n, Run<bool>{m}, Repeat<T>{*x}, Repeat<T>{*y});
+  run(f, static_cast<T*>(a.out), a.n, Operand<A>{static_cast<const A*>(a.in[0]), a.step[0]},
+      Operand<T>{static_cast<const T*>(a.in[1]), a.step[1]},
+      Operand<T>{static_cast<const T*>(a.in[2]), a.step[2]});
 }
 
 /// The kernel of every elementwise op: walks the broadcast shape and calls op.block on runs.

@@ -1,7 +1,6 @@
-#include <algorithm>
 #include <cstring>
 
-#include <xtape/autodiff/kernels/elementwise.hpp>
+#include <xtape/autodiff/kernels/simd.hpp>
 #include <xtape/autodiff/kernels/finite.hpp>
 
 namespace xtape::kernels {
@@ -10,31 +9,18 @@ namespace {
 // Adding one to the exponent field overflows into the sign exactly for NaN and infinities. Made of
 // integer operations, so that the compiler vectorises it.
 template <class U>
-[[gnu::always_inline]] inline bool finite_body(const unsigned char* bits, std::int64_t n, U one) {
-  constexpr U kSign = U{1} << (8 * sizeof(U) - 1);
-  U seen = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    U u;
-    std::memcpy(&u, bits + i * static_cast<std::int64_t>(sizeof(U)), sizeof(U));
-    seen |= (u & ~kSign) + one;
-  }
-  return (seen & kSign) == 0;
-}
-
-#ifdef XTAPE_MULTIVERSION
-template <class U>
-XTAPE_AVX2 bool finite_avx2(const unsigned char* bits, std::int64_t n, U one) {
-  return finite_body(bits, n, one);
-}
-#endif
-
-template <class U>
 bool finite(const void* x, std::int64_t n, U one) {
   const auto* bits = static_cast<const unsigned char*>(x);
-#ifdef XTAPE_MULTIVERSION
-  if (has_avx2()) return finite_avx2(bits, n, one);
-#endif
-  return finite_body(bits, n, one);
+  return at_simd_level([=]() XTAPE_INLINE_LAMBDA {
+    constexpr U kSign = U{1} << (8 * sizeof(U) - 1);
+    U seen = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      U u;
+      std::memcpy(&u, bits + i * static_cast<std::int64_t>(sizeof(U)), sizeof(U));
+      seen |= (u & ~kSign) + one;
+    }
+    return (seen & kSign) == 0;
+  });
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
 #include <type_traits>
 
@@ -10,10 +9,10 @@
 #include <xtape/autodiff/kernels/strided.hpp>
 
 // Reductions over any set of axes, in an order that depends on the shape alone. A reducer R has an
-// accumulator type Acc and static members init(), add(acc, x), merge(acc, other).
+// accumulator type Acc, a number of independent accumulators (lanes) of one run, and static members
+// init(), add(acc, x), merge(acc, other) and add_lanes, which adds x[k] to lane k.
 namespace xtape::kernels {
 
-inline constexpr std::int64_t kLanes = 16;   // independent accumulators of one run: SIMD width
 inline constexpr std::int64_t kTile = 64;    // neighbouring outputs reduced together
 inline constexpr std::int64_t kChunk = 512;  // elements per partial result: bounds rounding
 
@@ -22,8 +21,14 @@ template <class T>
 struct Sum {
   using Acc = std::conditional_t<std::is_same_v<T, std::int64_t>, std::int64_t, double>;
   static Acc init() { return 0; }
-  static void add(Acc& acc, T x) { acc += static_cast<Acc>(x); }
-  static void merge(Acc& acc, Acc o) { acc += o; }
+  XTAPE_INLINE static void add(Acc& acc, T x) { acc += static_cast<Acc>(x); }
+  XTAPE_INLINE static void merge(Acc& acc, Acc o) { acc += o; }
+  static constexpr bool kIdempotent = false;
+  static constexpr std::int64_t kLanes = 16;
+  // Left to be unrolled: then lanes stay in registers.
+  XTAPE_INLINE static void add_lanes(Acc* lane, const T* x) {
+    for (std::int64_t k = 0; k < kLanes; ++k) add(lane[k], x[k]);
+  }
 };
 
 template <class T, bool kLargest>
@@ -36,27 +41,20 @@ struct Extremum {
       return kLargest ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::infinity();
     }
   }
-  static void add(Acc& acc, T x) { acc = ((kLargest ? x > acc : x < acc) || x != x) ? x : acc; }
-  static void merge(Acc& acc, T x) { add(acc, x); }
-};
-
-// Σ e^(x−m) and its maximum m, merged without overflow.
-template <class T>
-struct LogSumExp {
-  struct Acc {
-    double max = -std::numeric_limits<double>::infinity();
-    double sum = 0;
-  };
-  static Acc init() { return {}; }
-  static void merge(Acc& a, const Acc& b) {
-    if (b.max != b.max || a.max < b.max) {
-      a.sum = std::isinf(a.max) ? b.sum : a.sum * std::exp(a.max - b.max) + b.sum;
-      a.max = b.max;
-    } else if (b.sum > 0) {
-      a.sum += a.max == b.max ? b.sum : b.sum * std::exp(b.max - a.max);
-    }
+  XTAPE_INLINE static void add(Acc& acc, T x) {
+    // No ||, which would be a branch. NaN goes in and stays.
+    const bool take = static_cast<bool>((kLargest ? x > acc : x < acc) | (x != x));
+    acc = take ? x : acc;
   }
-  static void add(Acc& a, T x) { merge(a, {static_cast<double>(x), 1}); }
+  XTAPE_INLINE static void merge(Acc& acc, T x) { add(acc, x); }
+  // Selections become SIMD code in a loop only, which keeps lanes in memory: several vectors hide
+  // that.
+  static constexpr std::int64_t kLanes = 256 / sizeof(T);
+  static constexpr bool kIdempotent = true;  // an element may be added twice
+  XTAPE_INLINE static void add_lanes(Acc* lane, const T* x) {
+    XTAPE_LANES
+    for (std::int64_t k = 0; k < kLanes; ++k) add(lane[k], x[k]);
+  }
 };
 
 template <class T>
@@ -84,106 +82,136 @@ struct ReduceGeometry {
   }
 };
 
+// Halves the lanes until one is left.
+template <class R, std::int64_t kWidth>
+XTAPE_INLINE void merge_lanes(typename R::Acc* lane) {
+  if constexpr (kWidth > 0) {
+    XTAPE_LANES
+    for (std::int64_t k = 0; k < kWidth; ++k) R::merge(lane[k], lane[k + kWidth]);
+    merge_lanes<R, kWidth / 2>(lane);
+  }
+}
+
 template <class R, class T>
-[[gnu::always_inline]] inline typename R::Acc reduce_run_body(const T* x, std::int64_t n) {
+XTAPE_INLINE typename R::Acc reduce_run_body(const T* x, std::int64_t n) {
+  constexpr std::int64_t kLanes = R::kLanes;
   typename R::Acc total = R::init();
+  if (n < kLanes) {
+    for (std::int64_t i = 0; i < n; ++i) R::add(total, x[i]);
+    return total;
+  }
   for (std::int64_t start = 0; start < n; start += kChunk * kLanes) {
     const std::int64_t end = std::min(n, start + kChunk * kLanes);
-    typename R::Acc lane[kLanes];
+    alignas(64) typename R::Acc lane[kLanes];
     for (auto& acc : lane) acc = R::init();
     std::int64_t i = start;
-    for (; i + kLanes <= end; i += kLanes) {
-      for (std::int64_t k = 0; k < kLanes; ++k) R::add(lane[k], x[i + k]);
+    for (; i + kLanes <= end; i += kLanes) R::add_lanes(lane, x + i);
+    if (R::kIdempotent && i < end) {
+      R::add_lanes(lane, x + end - kLanes);
+    } else {
+      for (std::int64_t k = 0; i < end; ++i, ++k) R::add(lane[k], x[i]);
     }
-    for (std::int64_t k = 0; i < end; ++i, ++k) R::add(lane[k], x[i]);
-    for (std::int64_t width = kLanes / 2; width > 0; width /= 2) {
-      for (std::int64_t k = 0; k < width; ++k) R::merge(lane[k], lane[k + width]);
-    }
+    merge_lanes<R, kLanes / 2>(lane);
     R::merge(total, lane[0]);
   }
   return total;
 }
 
 template <class R, class T>
-[[gnu::always_inline]] inline void add_row_body(typename R::Acc* acc, const T* x, std::int64_t n) {
-  XTAPE_IVDEP
+XTAPE_INLINE void add_row_body(typename R::Acc* acc, const T* x, std::int64_t n) {
+  XTAPE_LANES
   for (std::int64_t k = 0; k < n; ++k) R::add(acc[k], x[k]);
 }
-
-#ifdef XTAPE_MULTIVERSION
-template <class R, class T>
-XTAPE_AVX2 typename R::Acc reduce_run_avx2(const T* x, std::int64_t n) {
-  return reduce_run_body<R>(x, n);
-}
-template <class R, class T>
-XTAPE_AVX2 void add_row_avx2(typename R::Acc* acc, const T* x, std::int64_t n) {
-  add_row_body<R>(acc, x, n);
-}
-#endif
 
 /// R over n contiguous elements.
 template <class R, class T>
 typename R::Acc reduce_run(const T* x, std::int64_t n) {
-#ifdef XTAPE_MULTIVERSION
-  if (n >= kLanes && has_avx2()) return reduce_run_avx2<R>(x, n);
-#endif
-  return reduce_run_body<R>(x, n);
+  return at_simd_level([=]() XTAPE_INLINE_LAMBDA { return reduce_run_body<R>(x, n); });
 }
 
 template <class R, class T>
 void add_row(typename R::Acc* acc, const T* x, std::int64_t n) {
-#ifdef XTAPE_MULTIVERSION
-  if (n >= 8 && has_avx2()) return add_row_avx2<R>(acc, x, n);
-#endif
-  add_row_body<R>(acc, x, n);
+  at_simd_level([=]() XTAPE_INLINE_LAMBDA { add_row_body<R>(acc, x, n); });
 }
+
+/// How the outputs of a reduction are walked: one after the other where each is reduced in
+/// contiguous runs, else in tiles of neighbours, row by row.
+class ReduceLoops {
+ public:
+  ReduceLoops(const Shape& shape, const Axes& axes) : ReduceLoops(ReduceGeometry(shape, axes)) {}
+  bool by_runs() const { return by_runs_; }
+
+  /// f(offset) for every output, in order; `offset` is that of the first of its elements.
+  template <class F>
+  void each_output(F&& f) const {
+    kept_.each([&](const auto& outer) {
+      for (std::int64_t j = 0; j < kept_.inner(); ++j) f(outer[0] + j * kept_.inner_stride(0));
+    });
+  }
+  /// The same for tiles of `width` outputs: f(offset, width).
+  template <class F>
+  void each_tile(F&& f) const {
+    kept_.each([&](const auto& outer) {
+      for (std::int64_t j = 0; j < kept_.inner(); j += kTile) {
+        f(outer[0] + j, std::min(kTile, kept_.inner() - j));
+      }
+    });
+  }
+
+  /// An output whose elements start at x; run(x, n) reduces one run of them.
+  template <class R, class T, class Run>
+  typename R::Acc output(const T* x, Run&& run) const {
+    typename R::Acc total = R::init();
+    gone_.each([&](const auto& offset) { R::merge(total, run(x + offset[0], gone_.inner())); });
+    return total;
+  }
+  /// A tile of outputs whose elements start at x; row(acc, x) adds an element to each of them.
+  template <class R, class T, class Row>
+  void tile(const T* x, std::int64_t width, typename R::Acc* total, Row&& row) const {
+    std::array<typename R::Acc, kTile> partial;
+    partial.fill(R::init());
+    std::fill_n(total, width, R::init());
+    std::int64_t rows = 0;
+    const auto flush = [&] {
+      for (std::int64_t k = 0; k < width; ++k) {
+        R::merge(total[k], partial[static_cast<std::size_t>(k)]);
+      }
+      partial.fill(R::init());
+      rows = 0;
+    };
+    gone_.each([&](const auto& offset) {
+      for (std::int64_t r = 0; r < gone_.inner(); ++r) {
+        row(partial.data(), x + offset[0] + r * gone_.inner_stride(0));
+        if (++rows == kChunk) flush();
+      }
+    });
+    flush();
+  }
+
+ private:
+  explicit ReduceLoops(const ReduceGeometry& g)
+      : kept_(g.kept, {g.kept_strides}),
+        gone_(g.gone, {g.gone_strides}),
+        by_runs_(g.rows || g.gone.size() == 0 || kept_.inner_stride(0) != 1) {}
+  StridedLoop<1> kept_, gone_;
+  bool by_runs_;
+};
 
 /// Calls finish(output position, accumulator) for every output of reducing x over `axes`.
 template <class R, class T, class Finish>
 void reduce(const T* x, const Shape& shape, const Axes& axes, Finish&& finish) {
-  const ReduceGeometry g(shape, axes);
-  const StridedLoop<1> kept(g.kept, {g.kept_strides});
-  const StridedLoop<1> gone(g.gone, {g.gone_strides});
-  const bool nothing = g.gone.size() == 0;
+  const ReduceLoops loops(shape, axes);
   std::int64_t position = 0;
-  if (g.rows || nothing || kept.inner_stride(0) != 1) {
-    kept.each([&](const auto& outer) {
-      for (std::int64_t j = 0; j < kept.inner(); ++j) {
-        typename R::Acc total = R::init();
-        const T* base = x + outer[0] + j * kept.inner_stride(0);
-        gone.each([&](const auto& offset) {
-          R::merge(total, reduce_run<R>(base + offset[0], gone.inner()));
-        });
-        finish(position++, total);
-      }
-    });
+  if (loops.by_runs()) {
+    loops.each_output(
+        [&](std::int64_t at) { finish(position++, loops.output<R>(x + at, reduce_run<R, T>)); });
     return;
   }
-  kept.each([&](const auto& outer) {
-    for (std::int64_t j = 0; j < kept.inner(); j += kTile) {
-      const std::int64_t width = std::min(kTile, kept.inner() - j);
-      std::array<typename R::Acc, kTile> total, partial;
-      total.fill(R::init());
-      partial.fill(R::init());
-      std::int64_t rows = 0;
-      const auto flush = [&] {
-        for (std::size_t k = 0; k < static_cast<std::size_t>(width); ++k) {
-          R::merge(total[k], partial[k]);
-        }
-        partial.fill(R::init());
-        rows = 0;
-      };
-      gone.each([&](const auto& offset) {
-        const T* base = x + outer[0] + j + offset[0];
-        for (std::int64_t r = 0; r < gone.inner(); ++r) {
-          add_row<R>(partial.data(), base + r * gone.inner_stride(0), width);
-          if (++rows == kChunk) flush();
-        }
-      });
-      flush();
-      for (std::int64_t k = 0; k < width; ++k)
-        finish(position++, total[static_cast<std::size_t>(k)]);
-    }
+  loops.each_tile([&](std::int64_t at, std::int64_t width) {
+    typename R::Acc total[kTile];
+    loops.tile<R>(x + at, width, total,
+                  [&](typename R::Acc* acc, const T* row) { add_row<R>(acc, row, width); });
+    for (std::int64_t k = 0; k < width; ++k) finish(position++, total[k]);
   });
 }
 

@@ -1,7 +1,6 @@
 #include <cmath>
 
-#include <xtape/autodiff/kernels/math.hpp>
-#include <xtape/autodiff/kernels/reduce.hpp>
+#include <xtape/autodiff/kernels/softmax.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
@@ -9,7 +8,7 @@ namespace xtape {
 namespace {
 
 using namespace rules;
-using kernels::Largest, kernels::Sum;
+using kernels::Largest;
 
 struct AxisAttrs {
   int axis;
@@ -30,28 +29,49 @@ void each_line(const Shape& shape, int axis, F&& f) {
   }
 }
 
-template <class T>
-T line_max(const T* x, std::int64_t stride, std::int64_t n) {
-  if (stride == 1) return kernels::reduce_run<Largest<T>>(x, n);
-  T m = Largest<T>::init();
-  for (std::int64_t i = 0; i < n; ++i) Largest<T>::add(m, x[i * stride]);
-  return m;
+// The last pass over a line: y = e^(x − m) becomes e^(x − m) / Σ, or x − m − ln Σ.
+struct Scale {
+  template <class T>
+  XTAPE_INLINE T operator()(T y, T scale) const {
+    return y * scale;
+  }
+};
+struct Shift {
+  template <class T>
+  XTAPE_INLINE T operator()(T x, T m, T log_total) const {
+    return (x - m) - log_total;
+  }
+};
+
+template <bool kLog, class T>
+void contiguous_line(const T* x, T* out, std::int64_t n) {
+  using kernels::Operand, kernels::Run, kernels::run;
+  const T m = kernels::reduce_run<Largest<T>>(x, n);
+  if constexpr (kLog) {
+    const T log_total = static_cast<T>(std::log(kernels::exp_sum(x, m, n)));
+    run(Shift{}, out, n, Run<T>{x}, Operand<T>{&m, 0}, Operand<T>{&log_total, 0});
+  } else {
+    const T scale = static_cast<T>(1 / kernels::exp_run(x, out, m, n));
+    run(Scale{}, out, n, Run<T>{out}, Operand<T>{&scale, 0});
+  }
 }
 
-// out = e^(x − m), and their sum.
-template <class T>
-double line_exp(const T* x, T* out, T m, std::int64_t stride, std::int64_t n) {
-  const auto f = [m](T v) { return math::exp(v - m); };
-  if (stride == 1) {
-    kernels::run(f, out, n, kernels::Run<T>{x});
-    return kernels::reduce_run<Sum<T>>(out, n);
-  }
+// Lines along another axis than the last, side by side: element by element of each.
+template <bool kLog, class T>
+void strided_line(const T* x, T* out, std::int64_t stride, std::int64_t n) {
+  T m = Largest<T>::init();
+  for (std::int64_t i = 0; i < n; ++i) Largest<T>::add(m, x[i * stride]);
   double total = 0;
   for (std::int64_t i = 0; i < n; ++i) {
-    out[i * stride] = f(x[i * stride]);
-    total += static_cast<double>(out[i * stride]);
+    const T y = math::exp(x[i * stride] - m);
+    out[i * stride] = kLog ? x[i * stride] - m : y;
+    total += static_cast<double>(y);
   }
-  return total;
+  const T log_total = static_cast<T>(std::log(total)), scale = static_cast<T>(1 / total);
+  for (std::int64_t i = 0; i < n; ++i) {
+    T& y = out[i * stride];
+    y = kLog ? y - log_total : y * scale;
+  }
 }
 
 template <bool kLog>
@@ -62,14 +82,8 @@ void softmax_kernel(const KernelArgs& a) {
     each_line(a.spec.shape, axis, [&](std::int64_t at, std::int64_t stride, std::int64_t n) {
       const auto* x = static_cast<const T*>(a.in[0].data) + at;
       auto* out = static_cast<T*>(a.out) + at;
-      const T m = line_max(x, stride, n);
-      const double total = line_exp(x, out, m, stride, n);
-      const T log_total = static_cast<T>(std::log(total));
-      const T scale = static_cast<T>(1 / total);
-      for (std::int64_t i = 0; i < n; ++i) {
-        T& y = out[i * stride];
-        y = kLog ? (x[i * stride] - m) - log_total : y * scale;
-      }
+      if (stride == 1) return contiguous_line<kLog>(x, out, n);
+      strided_line<kLog>(x, out, stride, n);
     });
   });
 }

@@ -313,7 +313,7 @@ struct ChainAdd {
 
 template <class F>
 void floating_ternary_block(const BlockArgs& a) {
-  dispatch_floating(a.dtype, [&](auto t) { kernels::ternary_block<F, decltype(t)>(F{}, a); });
+  dispatch_floating(a.dtype, [&](auto t) { kernels::ternary_block<decltype(t), decltype(t)>(F{}, a); });
 }
 
 Spec floating_ternary(const InferArgs& a) {

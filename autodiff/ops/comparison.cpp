@@ -67,7 +67,10 @@ Spec where_infer(const InferArgs& a) {
 }
 
 void where_block(const BlockArgs& a) {
-  dispatch(a.dtype, [&](auto t) { kernels::select_block<decltype(t)>(a); });
+  dispatch(a.dtype, [&](auto t) {
+    using T = decltype(t);
+    kernels::ternary_block<bool, T>([](bool m, T x, T y) { return m ? x : y; }, a);
+  });
 }
 
 std::vector<Sample> where_samples(const Sampler& s) {

@@ -16,7 +16,7 @@ Var subtract(const Var& a, const Var& b);
 Var multiply(const Var& a, const Var& b);
 /// y = a / b, floating only.
 Var divide(const Var& a, const Var& b);
-/// y = a·b + c, rounded after each step.
+/// y = a·b + c in one pass, rounded once where the machine can, else after each step.
 Var multiply_add(const Var& a, const Var& b, const Var& c);
 /// y = −x.
 Var negative(const Var& x);
@@ -59,6 +59,8 @@ Var sigmoid(const Var& x);
 Var relu(const Var& x);
 /// y = ln(1 + eˣ), without overflow.
 Var softplus(const Var& x);
+/// The error function, y = 2/√π ∫₀ˣ e^−t² dt.
+Var erf(const Var& x);
 
 /// a < b, as boolean.
 Var less(const Var& a, const Var& b);

@@ -1,7 +1,7 @@
-#include <cmath>
 #include <limits>
 
 #include <xtape/autodiff/kernels/reducer.hpp>
+#include <xtape/autodiff/kernels/softmax.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
@@ -9,7 +9,7 @@ namespace xtape {
 namespace {
 
 using namespace rules;
-using kernels::Largest, kernels::LogSumExp, kernels::Smallest, kernels::Sum;
+using kernels::Largest, kernels::Smallest, kernels::Sum;
 
 struct ReduceAttrs {
   Axes axes;  // normalized
@@ -50,13 +50,8 @@ void logsumexp_kernel(const KernelArgs& a) {
   const auto& attrs = get_attrs<ReduceAttrs>(a.attrs);
   dispatch_floating(a.spec.dtype, [&](auto t) {
     using T = decltype(t);
-    auto* out = static_cast<T*>(a.out);
-    kernels::reduce<LogSumExp<T>>(
-        static_cast<const T*>(a.in[0].data), a.in[0].spec->shape, attrs.axes,
-        [&](std::int64_t i, const auto& acc) {
-          const bool finite = std::isfinite(acc.max);
-          out[i] = static_cast<T>(finite ? acc.max + std::log(acc.sum) : acc.max);
-        });
+    kernels::logsumexp(static_cast<const T*>(a.in[0].data), static_cast<T*>(a.out),
+                       a.in[0].spec->shape, attrs.axes);
   });
 }
 

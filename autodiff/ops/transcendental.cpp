@@ -13,62 +13,83 @@ constexpr auto kIn0 = reads_in(0);
 
 struct Exp {
   template <class T>
-  T operator()(T x) const {
+  XTAPE_INLINE T operator()(T x) const {
     return math::exp(x);
   }
 };
 struct Expm1 {
   template <class T>
-  T operator()(T x) const {
-    return std::expm1(x);
+  XTAPE_INLINE T operator()(T x) const {
+    return math::expm1(x);
   }
 };
 struct Log {
   template <class T>
-  T operator()(T x) const {
-    return std::log(x);
+  XTAPE_INLINE T operator()(T x) const {
+    return math::log(x);
   }
 };
 struct Log1p {
   template <class T>
-  T operator()(T x) const {
-    return std::log1p(x);
+  XTAPE_INLINE T operator()(T x) const {
+    return math::log1p(x);
   }
 };
-struct Sin {
+// Large arguments go to the C library, which reduces them with as many digits of π as it takes.
+struct Trigonometric {
   template <class T>
-  T operator()(T x) const {
+  XTAPE_INLINE static bool rare(T x) {
+    return math::absolute(x) > static_cast<T>(math::kTrigonometricMax);
+  }
+};
+struct Sin : Trigonometric {
+  template <class T>
+  XTAPE_INLINE T operator()(T x) const {
+    return math::sin(x);
+  }
+  template <class T>
+  static T rare_value(T x) {
     return std::sin(x);
   }
 };
-struct Cos {
+struct Cos : Trigonometric {
   template <class T>
-  T operator()(T x) const {
+  XTAPE_INLINE T operator()(T x) const {
+    return math::cos(x);
+  }
+  template <class T>
+  static T rare_value(T x) {
     return std::cos(x);
   }
 };
 struct Tanh {
   template <class T>
-  T operator()(T x) const {
+  XTAPE_INLINE T operator()(T x) const {
     return math::tanh(x);
   }
 };
 struct Sigmoid {
   template <class T>
-  T operator()(T x) const {
+  XTAPE_INLINE T operator()(T x) const {
     return math::sigmoid(x);
   }
 };
 struct Relu {
   template <class T>
-  T operator()(T x) const {
+  XTAPE_INLINE T operator()(T x) const {
     return x < 0 ? T{0} : x;
   }
 };
 struct Softplus {
   template <class T>
-  T operator()(T x) const {
+  XTAPE_INLINE T operator()(T x) const {
     return math::softplus(x);
+  }
+};
+struct Erf {
+  template <class T>
+  XTAPE_INLINE T operator()(T x) const {
+    return math::erf(x);
   }
 };
 
@@ -96,23 +117,64 @@ constexpr Op kCos = unary<Cos>("cos", {"y = cos x", "x̄ = −ȳ sin x"},
 
 constexpr Op kTanh =
     unary<Tanh>("tanh", {"y = tanh x", "x̄ = ȳ (1 − y²)"},
-                {[](const Vjp& v) { return chain(v.ct, 1 - square(v.out())); }, kReadsOut});
+                {[](const Vjp& v) { return tanh_grad(v.ct, v.out()); }, kReadsOut});
 
-constexpr Op kSigmoid = unary<Sigmoid>("sigmoid", {"y = 1 / (1 + e⁻ˣ)", "x̄ = ȳ y (1 − y)"},
-                                       {[](const Vjp& v) {
-                                          const Var y = v.out();
-                                          return chain(v.ct, y * (1 - y));
-                                        },
-                                        kReadsOut});
+constexpr Op kSigmoid =
+    unary<Sigmoid>("sigmoid", {"y = 1 / (1 + e⁻ˣ)", "x̄ = ȳ y (1 − y)"},
+                   {[](const Vjp& v) { return sigmoid_grad(v.ct, v.out()); }, kReadsOut});
 
 constexpr Op kRelu =
     avoiding(unary<Relu>("relu", {"y = max(x, 0)", "x̄ = ȳ where x > 0, else 0"},
-                         {[](const Vjp& v) { return where(v.out() > 0, v.ct, 0); }, kReadsOut}),
+                         {[](const Vjp& v) { return relu_grad(v.ct, v.out()); }, kReadsOut}),
              0);
+
+// The gradients of these three, one pass each. As chain, they are 0 where c is 0, whatever y is.
+struct TanhGrad {
+  template <class T>
+  XTAPE_INLINE T operator()(T c, T y) const {
+    return c == 0 ? T{0} : c * (1 - y * y);
+  }
+};
+struct SigmoidGrad {
+  template <class T>
+  XTAPE_INLINE T operator()(T c, T y) const {
+    return c == 0 ? T{0} : c * (y * (1 - y));
+  }
+};
+struct ReluGrad {
+  template <class T>
+  XTAPE_INLINE T operator()(T c, T y) const {
+    return y > 0 ? c : T{0};
+  }
+};
+
+constexpr auto kIn1 = reads_in(1), kBoth = kIn0 | kIn1;
+
+constexpr Op kTanhGrad = binary<TanhGrad>(
+    "tanh_grad", {"g = c (1 − y²), 0 where c = 0", "c̄ = ḡ (1 − y²), ȳ = −2 ḡ c y"},
+    {[](const Vjp& v) { return tanh_grad(v.ct, v.in(1)); }, kIn1},
+    {[](const Vjp& v) { return chain(v.ct, chain(v.in(0), -2 * v.in(1))); }, kBoth});
+
+constexpr Op kSigmoidGrad = binary<SigmoidGrad>(
+    "sigmoid_grad", {"g = c y (1 − y), 0 where c = 0", "c̄ = ḡ y (1 − y), ȳ = ḡ c (1 − 2 y)"},
+    {[](const Vjp& v) { return sigmoid_grad(v.ct, v.in(1)); }, kIn1},
+    {[](const Vjp& v) { return chain(v.ct, chain(v.in(0), 1 - 2 * v.in(1))); }, kBoth});
+
+constexpr Op kReluGrad = avoiding(
+    binary<ReluGrad>("relu_grad", {"g = c where y > 0, else 0", "c̄ = ḡ where y > 0, else 0; ȳ = 0"},
+                     {[](const Vjp& v) { return relu_grad(v.ct, v.in(1)); }, kIn1}, {flat}),
+    0);
 
 constexpr Op kSoftplus =
     unary<Softplus>("softplus", {"y = ln(1 + eˣ)", "x̄ = ȳ sigmoid x"},
                     {[](const Vjp& v) { return chain(v.ct, sigmoid(v.in(0))); }, kIn0});
+
+// 2/√π
+constexpr double kErfSlope = 1.12837916709551257390;
+
+constexpr Op kErf =
+    unary<Erf>("erf", {"y = 2/√π ∫₀ˣ e^−t² dt", "x̄ = ȳ 2/√π e^−x²"},
+               {[](const Vjp& v) { return chain(v.ct, kErfSlope * exp(-square(v.in(0)))); }, kIn0});
 
 }  // namespace
 
@@ -126,10 +188,15 @@ Var tanh(const Var& x) { return apply(kTanh, {&x}); }
 Var sigmoid(const Var& x) { return apply(kSigmoid, {&x}); }
 Var relu(const Var& x) { return apply(kRelu, {&x}); }
 Var softplus(const Var& x) { return apply(kSoftplus, {&x}); }
+Var erf(const Var& x) { return apply(kErf, {&x}); }
+Var tanh_grad(const Var& ct, const Var& y) { return apply(kTanhGrad, {&ct, &y}); }
+Var sigmoid_grad(const Var& ct, const Var& y) { return apply(kSigmoidGrad, {&ct, &y}); }
+Var relu_grad(const Var& ct, const Var& y) { return apply(kReluGrad, {&ct, &y}); }
 
 namespace families {
 Family transcendental() {
-  return {&kExp, &kExpm1, &kLog, &kLog1p, &kSin, &kCos, &kTanh, &kSigmoid, &kRelu, &kSoftplus};
+  return {&kExp,     &kExpm1, &kLog,      &kLog1p, &kSin,      &kCos,         &kTanh,
+          &kSigmoid, &kRelu,  &kSoftplus, &kErf,   &kTanhGrad, &kSigmoidGrad, &kReluGrad};
 }
 }  // namespace families
 

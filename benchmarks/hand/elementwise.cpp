@@ -105,7 +105,8 @@ class Rows : public bench::Task {
 
   double logsumexp(std::int64_t r) {
     float* __restrict y = &gradient_[static_cast<std::size_t>(r * rows_.columns)];
-    const auto [largest, sum] = exponentials(&data_.x[static_cast<std::size_t>(r * rows_.columns)], y);
+    const auto [largest, sum] =
+        exponentials(&data_.x[static_cast<std::size_t>(r * rows_.columns)], y);
     const float factor = 1 / sum;
     for (std::int64_t i = 0; i < rows_.columns; ++i) y[i] *= factor;
     return largest + std::log(sum);

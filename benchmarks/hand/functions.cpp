@@ -19,13 +19,20 @@ class Function : public bench::Task {
 
   void step() override {
     switch (f_.kind) {
-      case Kind::sum: return sum();
-      case Kind::product: return product();
-      case Kind::logsumexp: return logsumexp();
-      case Kind::matrix: return matrix();
-      case Kind::normal: return normal();
-      case Kind::regression: return regression();
-      case Kind::volatility: return volatility();
+      case Kind::sum:
+        return sum();
+      case Kind::product:
+        return product();
+      case Kind::logsumexp:
+        return logsumexp();
+      case Kind::matrix:
+        return matrix();
+      case Kind::normal:
+        return normal();
+      case Kind::regression:
+        return regression();
+      case Kind::volatility:
+        return volatility();
     }
   }
 
@@ -72,8 +79,8 @@ class Function : public bench::Task {
   void matrix() {
     const auto side = static_cast<std::size_t>(f_.side());
     scratch_.resize(side * side);
-    const double *__restrict a = x(), *__restrict b = data_.parameters[1].data();
-    double *__restrict by_a = g(), *__restrict by_b = gradient_[1].data();
+    const double* __restrict a = x(), * __restrict b = data_.parameters[1].data();
+    double* __restrict by_a = g(), * __restrict by_b = gradient_[1].data();
     double* __restrict sums = scratch_.data();
     const auto extent = static_cast<int>(side);
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, extent, extent, extent, 1, a, extent, b,
@@ -104,8 +111,8 @@ class Function : public bench::Task {
       squares += d * d;
       g[i] = kFactor * d;
     }
-    value_ = kFactor / 2 * squares -
-             static_cast<double>(n()) * std::log(bench::Function::kDeviation);
+    value_ =
+        kFactor / 2 * squares - static_cast<double>(n()) * std::log(bench::Function::kDeviation);
   }
 
   // X is read once: a row is still in the cache when its residual is known.
@@ -133,16 +140,14 @@ class Function : public bench::Task {
     gradient_[2][0] = (weight * squares - samples) / deviation;
   }
 
-  static double cauchy(double x, double scale) {
-    return -std::log(scale + x * x / scale);
-  }
+  static double cauchy(double x, double scale) { return -std::log(scale + x * x / scale); }
   static double cauchy_slope(double x, double scale) { return -2 * x / (scale * scale + x * x); }
 
   // The recurrences run alone, so that the loop over exp is SIMD code.
   void volatility() {
     const double* __restrict s = x();
     const double* __restrict y = data_.y.data();
-    double *__restrict by_s = g(), *__restrict d = scratch_.data();
+    double* __restrict by_s = g(), * __restrict d = scratch_.data();
     const double phi = scalar(1), sigma = scalar(2), mu = scalar(3);
     const double root = std::sqrt(1 - phi * phi);
     d[0] = sigma * s[0] / root;

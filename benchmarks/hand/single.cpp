@@ -110,7 +110,7 @@ class Single : public bench::Task {
     for (std::size_t i = 0; i < n; ++i) below[i] = 0;
     std::size_t k = 0;
     for (; k + 2 <= l.out; k += 2) {
-      float *__restrict w0 = &l.weight[k * n], *__restrict w1 = w0 + n;
+      float* __restrict w0 = &l.weight[k * n], * __restrict w1 = w0 + n;
       const float d0 = l.delta[k], d1 = l.delta[k + 1];
       for (std::size_t i = 0; i < n; ++i) {
         below[i] += d0 * w0[i] + d1 * w1[i];

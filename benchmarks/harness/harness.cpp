@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <unistd.h>
 
 namespace bench {
@@ -48,7 +49,8 @@ double mebibytes(const std::string& key) {
 }
 
 // The peak of resident memory, of the steps alone where the system can be told to forget the peak
-// so far (Linux).
+// so far (Linux), over what was there before the first task. Means something in a process that was
+// asked for one workload and did not check it: the heap keeps what others used.
 class Memory {
  public:
   void start() { std::ofstream("/proc/self/clear_refs") << 5; }
@@ -61,15 +63,16 @@ class Memory {
 // Google Benchmark calls `body` several times to find the number of iterations; checks come first.
 void add(const std::string& name, std::function<void()> check, Make make) {
   const auto body = [check = std::move(check), make = std::move(make),
-                     checked = false](benchmark::State& state) mutable {
-    if (!checked) check();
-    checked = true;
-    Memory memory;
+                     memory = std::optional<Memory>()](benchmark::State& state) mutable {
+    if (!memory) {
+      check();
+      memory.emplace();
+    }
     const auto task = make();
-    memory.start();
+    memory->start();
     for (int i = 0; i < kWarmUp; ++i) task->step();
     for (auto _ : state) task->step();
-    state.counters["MiB"] = memory.peak();
+    state.counters["MiB"] = memory->peak();
   };
   benchmark::RegisterBenchmark(name.c_str(), body)->UseRealTime()->Unit(benchmark::kMicrosecond);
 }

@@ -160,10 +160,14 @@ std::vector<double> expected(const Rows& rows) {
 std::vector<double> expected(const Function& f) {
   const FunctionData d = make_data(f);
   switch (f.kind) {
-    case Function::Kind::matrix: return matrix(f, d);
-    case Function::Kind::regression: return regression(d);
-    case Function::Kind::volatility: return volatility(d);
-    default: return simple(f, d.parameters[0]);
+    case Function::Kind::matrix:
+      return matrix(f, d);
+    case Function::Kind::regression:
+      return regression(d);
+    case Function::Kind::volatility:
+      return volatility(d);
+    default:
+      return simple(f, d.parameters[0]);
   }
 }
 

@@ -19,9 +19,12 @@ Vectors doubles(const std::vector<std::vector<float>>& all) {
 
 double activate(Network::Activation f, double z) {
   switch (f) {
-    case Network::Activation::sigmoid: return 1 / (1 + std::exp(-z));
-    case Network::Activation::relu: return std::max(z, 0.0);
-    case Network::Activation::tanh: return std::tanh(z);
+    case Network::Activation::sigmoid:
+      return 1 / (1 + std::exp(-z));
+    case Network::Activation::relu:
+      return std::max(z, 0.0);
+    case Network::Activation::tanh:
+      return std::tanh(z);
   }
   return z;
 }
@@ -29,9 +32,12 @@ double activate(Network::Activation f, double z) {
 // By the value y = f(z).
 double slope(Network::Activation f, double y) {
   switch (f) {
-    case Network::Activation::sigmoid: return y * (1 - y);
-    case Network::Activation::relu: return y > 0 ? 1 : 0;
-    case Network::Activation::tanh: return 1 - y * y;
+    case Network::Activation::sigmoid:
+      return y * (1 - y);
+    case Network::Activation::relu:
+      return y > 0 ? 1 : 0;
+    case Network::Activation::tanh:
+      return 1 - y * y;
   }
   return 1;
 }

@@ -42,13 +42,17 @@ Layers make_layers(const Network& net, Random& random) {
 }
 
 Network w1(std::int64_t batch) {
-  return {"W1/B" + std::to_string(batch),    {784, 128, 64, 10},           batch,
-          Network::Activation::sigmoid, Network::Error::mean_square, 0.5};
+  return {"W1/B" + std::to_string(batch), {784, 128, 64, 10},          batch,
+          Network::Activation::sigmoid,   Network::Error::mean_square, 0.5};
 }
 
 Network w1b(std::int64_t batch) {
-  return {"W1b/B" + std::to_string(batch), {784, 128, 64, 10},             batch,
-          Network::Activation::relu,  Network::Error::cross_entropy, 0.05};
+  return {"W1b/B" + std::to_string(batch),
+          {784, 128, 64, 10},
+          batch,
+          Network::Activation::relu,
+          Network::Error::cross_entropy,
+          0.05};
 }
 
 }  // namespace
@@ -95,10 +99,13 @@ std::vector<Rows> rows() {
 
 std::vector<Function> functions() {
   using Kind = Function::Kind;
-  const std::pair<const char*, Kind> kinds[] = {
-      {"sum", Kind::sum},       {"product", Kind::product}, {"logsumexp", Kind::logsumexp},
-      {"matrix", Kind::matrix}, {"normal", Kind::normal},   {"regression", Kind::regression},
-      {"volatility", Kind::volatility}};
+  const std::pair<const char*, Kind> kinds[] = {{"sum", Kind::sum},
+                                                {"product", Kind::product},
+                                                {"logsumexp", Kind::logsumexp},
+                                                {"matrix", Kind::matrix},
+                                                {"normal", Kind::normal},
+                                                {"regression", Kind::regression},
+                                                {"volatility", Kind::volatility}};
   std::vector<Function> all;
   for (const auto& [name, kind] : kinds) {
     for (const std::int64_t n : {10, 100, 1'000, 10'000}) {
@@ -155,7 +162,9 @@ FunctionData make_data(const Function& f) {
   FunctionData d;
   switch (f.kind) {
     // Near 1, so that the product of 10,000 is neither 0 nor infinite.
-    case Kind::product: d.parameters = {draw(f.n, 0.9, 1.1)}; break;
+    case Kind::product:
+      d.parameters = {draw(f.n, 0.9, 1.1)};
+      break;
     case Kind::matrix: {
       const std::int64_t elements = f.side() * f.side();
       d.parameters = {draw(elements, -1, 1), draw(elements, -1, 1)};
@@ -170,7 +179,8 @@ FunctionData make_data(const Function& f) {
       d.parameters = {draw(f.n, -1, 1), {0.9}, {0.7}, {-0.4}};
       d.y = draw(f.n, -1, 1);
       break;
-    default: d.parameters = {draw(f.n, -1, 1)};
+    default:
+      d.parameters = {draw(f.n, -1, 1)};
   }
   return d;
 }

@@ -24,9 +24,7 @@ struct Network {
 
   std::size_t layers() const { return sizes.size() - 1; }
   /// Whether an activation stands behind layer l.
-  bool activated(std::size_t l) const {
-    return activation != Activation::relu || l + 1 < layers();
-  }
+  bool activated(std::size_t l) const { return activation != Activation::relu || l + 1 < layers(); }
 };
 
 /// One matrix and one vector for each layer; row-major, weights[l] is [sizes[l+1], sizes[l]].
@@ -85,8 +83,8 @@ struct Function {
   Kind kind;
   std::int64_t n;
 
-  static constexpr double kMean = -0.56, kDeviation = 1.37;  // of `normal`
-  std::int64_t side() const;                                 ///< Of A and B.
+  static constexpr double kMean = -0.56, kDeviation = 1.37;       // of `normal`
+  std::int64_t side() const;                                      ///< Of A and B.
   std::int64_t samples() const { return n > 1000 ? 100 : 1000; }  ///< Rows of X.
 };
 struct FunctionData {

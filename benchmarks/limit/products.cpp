@@ -12,8 +12,8 @@ using hand::Read;
 // The matrices of one layer of a step.
 struct Layer {
   int in, out;
-  Floats weight, weight_gradient;        // [out, in]
-  Floats x, below, y, delta;             // [batch, in] twice, [batch, out] twice
+  Floats weight, weight_gradient;  // [out, in]
+  Floats x, below, y, delta;       // [batch, in] twice, [batch, out] twice
 };
 
 class Products : public bench::Task {

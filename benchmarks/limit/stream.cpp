@@ -53,7 +53,7 @@ class Rows : public bench::Task {
     for (std::int64_t i = begin; i < end; ++i) out[i] = 2 * x[i];
   }
   void multiply(std::int64_t begin, std::int64_t end) {
-    const float *__restrict x = data_.x.data(), *__restrict g = data_.g.data();
+    const float* __restrict x = data_.x.data(), * __restrict g = data_.g.data();
     float* __restrict out = gradient_.data();
     for (std::int64_t i = begin; i < end; ++i) out[i] = g[i] * x[i];
   }

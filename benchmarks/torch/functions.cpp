@@ -119,17 +119,23 @@ class Function : public bench::Task {
  private:
   Tensor value(const Tensor& x) const {
     switch (f_.kind) {
-      case Kind::sum: return x.sum();
-      case Kind::product: return x.prod();
-      case Kind::logsumexp: return x.logsumexp(0);
-      case Kind::matrix: return torch::mm(x, parameters_[1]).sum();
+      case Kind::sum:
+        return x.sum();
+      case Kind::product:
+        return x.prod();
+      case Kind::logsumexp:
+        return x.logsumexp(0);
+      case Kind::matrix:
+        return torch::mm(x, parameters_[1]).sum();
       case Kind::normal: {
         const Tensor z = (x - bench::Function::kMean) / bench::Function::kDeviation;
         return -0.5 * z.square().sum() -
                static_cast<double>(f_.n) * std::log(bench::Function::kDeviation);
       }
-      case Kind::regression: return regression(x);
-      case Kind::volatility: return volatility(x);
+      case Kind::regression:
+        return regression(x);
+      case Kind::volatility:
+        return volatility(x);
     }
     return x;
   }

@@ -40,9 +40,12 @@ class Model : public bench::Task {
  protected:
   Tensor error(const Tensor& y) {
     switch (description_.error) {
-      case Network::Error::mean_square: return torch::mse_loss(y, target_);
-      case Network::Error::half_square_sum: return 0.5 * (y - target_).square().sum();
-      case Network::Error::cross_entropy: return torch::cross_entropy_loss(y, target_);
+      case Network::Error::mean_square:
+        return torch::mse_loss(y, target_);
+      case Network::Error::half_square_sum:
+        return 0.5 * (y - target_).square().sum();
+      case Network::Error::cross_entropy:
+        return torch::cross_entropy_loss(y, target_);
     }
     return y;
   }
@@ -99,9 +102,12 @@ class Lean : public Model {
  private:
   Tensor activate(const Tensor& y) const {
     switch (description_.activation) {
-      case Network::Activation::sigmoid: return y.sigmoid();
-      case Network::Activation::relu: return y.relu();
-      case Network::Activation::tanh: return y.tanh();
+      case Network::Activation::sigmoid:
+        return y.sigmoid();
+      case Network::Activation::relu:
+        return y.relu();
+      case Network::Activation::tanh:
+        return y.tanh();
     }
     return y;
   }

@@ -12,9 +12,12 @@ namespace {
 
 nn::Activation activation(Network::Activation a) {
   switch (a) {
-    case Network::Activation::sigmoid: return nn::Sigmoid();
-    case Network::Activation::relu: return nn::ReLU();
-    default: return nn::Tanh();
+    case Network::Activation::sigmoid:
+      return nn::Sigmoid();
+    case Network::Activation::relu:
+      return nn::ReLU();
+    default:
+      return nn::Tanh();
   }
 }
 
@@ -64,9 +67,12 @@ Model::Model(const Network& n) : description(n) {
 Var Model::error(const Var& x, const Var& t) const {
   const Var y = net(x);
   switch (description.error) {
-    case Network::Error::mean_square: return nn::mse_loss(y, t);
-    case Network::Error::half_square_sum: return nn::half_squared_error(y, t);
-    default: return nn::cross_entropy(y, t);
+    case Network::Error::mean_square:
+      return nn::mse_loss(y, t);
+    case Network::Error::half_square_sum:
+      return nn::half_squared_error(y, t);
+    default:
+      return nn::cross_entropy(y, t);
   }
 }
 
@@ -111,15 +117,21 @@ Function::Function(const bench::Function& f) : f_(f) {
 Var Function::operator()(const std::vector<Var>& p) const {
   constexpr double kMean = bench::Function::kMean, kDeviation = bench::Function::kDeviation;
   switch (f_.kind) {
-    case Kind::sum: return sum(p[0]);
-    case Kind::product: return product(p[0]);
-    case Kind::logsumexp: return logsumexp(p[0]);
-    case Kind::matrix: return sum(matmul(p[0], p[1]));
+    case Kind::sum:
+      return sum(p[0]);
+    case Kind::product:
+      return product(p[0]);
+    case Kind::logsumexp:
+      return logsumexp(p[0]);
+    case Kind::matrix:
+      return sum(matmul(p[0], p[1]));
     case Kind::normal:
       return -0.5 * sum(square((p[0] - kMean) / kDeviation)) -
              static_cast<double>(f_.n) * std::log(kDeviation);
-    case Kind::regression: return regression(p);
-    default: return volatility(p);
+    case Kind::regression:
+      return regression(p);
+    default:
+      return volatility(p);
   }
 }
 

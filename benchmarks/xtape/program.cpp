@@ -86,12 +86,17 @@ std::vector<Tensor> chain_inputs(const bench::Chain& c) {
 
 std::unique_ptr<bench::Task> make_chain(const bench::Chain& c) {
   return std::make_unique<Compiled>(
-      [&](Var z, Var a, Var b) { return gradient(chain(c, z, a, b), {a, b}); }, chain_inputs(c));
+      [&](Var z, Var a, Var b) {
+        return gradient(chain(c, z, a, b), {a, b});
+      },
+      chain_inputs(c));
 }
 
 std::unique_ptr<bench::Task> make_gate(const bench::Gate& g) {
   return std::make_unique<Compiled>(
-      [](Var x, Var a, Var b, Var c) { return with_gradient(gate(x, a, b, c), {a, b, c}); },
+      [](Var x, Var a, Var b, Var c) {
+        return with_gradient(gate(x, a, b, c), {a, b, c});
+      },
       std::vector<Tensor>{Tensor::from(bench::make_input(g)), Tensor::scalar(g.a, f32),
                           Tensor::scalar(g.b, f32), Tensor::scalar(g.c, f32)});
 }
@@ -111,16 +116,26 @@ std::unique_ptr<bench::Task> make_function(const bench::Function& f) {
   const Function function(f);
   const auto of = [&](const std::vector<Var>& p) { return with_gradient(function(p), p); };
   switch (function.parameters.size()) {
-    case 1: return std::make_unique<Compiled>([&](Var x) { return of({x}); }, function.parameters);
+    case 1:
+      return std::make_unique<Compiled>([&](Var x) { return of({x}); }, function.parameters);
     case 2:
-      return std::make_unique<Compiled>([&](Var a, Var b) { return of({a, b}); },
-                                        function.parameters);
+      return std::make_unique<Compiled>(
+          [&](Var a, Var b) {
+            return of({a, b});
+          },
+          function.parameters);
     case 3:
-      return std::make_unique<Compiled>([&](Var w, Var b, Var s) { return of({w, b, s}); },
-                                        function.parameters);
+      return std::make_unique<Compiled>(
+          [&](Var w, Var b, Var s) {
+            return of({w, b, s});
+          },
+          function.parameters);
     default:
-      return std::make_unique<Compiled>([&](Var s, Var p, Var d, Var m) { return of({s, p, d, m}); },
-                                        function.parameters);
+      return std::make_unique<Compiled>(
+          [&](Var s, Var p, Var d, Var m) {
+            return of({s, p, d, m});
+          },
+          function.parameters);
   }
 }
 

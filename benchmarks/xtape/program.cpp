@@ -39,6 +39,7 @@ class HessianVector : public bench::Task {
  public:
   explicit HessianVector(const bench::Network& net)
       : model_(net),
+        inputs_{model_.input, model_.target},
         direction_(direction(net)),
         product_(compile(
             [&](Var input, Var target) {
@@ -47,14 +48,14 @@ class HessianVector : public bench::Task {
               for (std::size_t i = 1; i < g.size(); ++i) slope += sum(g[i] * direction_[i]);
               return gradient(slope, model_.parameters);
             },
-            {model_.input.spec(), model_.target.spec()})) {}
+            specs(inputs_))) {}
 
-  void step() override { products_ = product_.run({model_.input, model_.target}); }
+  void step() override { products_ = product_.run(inputs_); }
   std::vector<double> result() override { return flat(products_); }
 
  private:
   Model model_;
-  std::vector<Tensor> direction_, products_;
+  std::vector<Tensor> inputs_, direction_, products_;
   Program product_;
 };
 
@@ -114,28 +115,17 @@ std::unique_ptr<bench::Task> make_rows(const bench::Rows& rows) {
 
 std::unique_ptr<bench::Task> make_function(const bench::Function& f) {
   const Function function(f);
-  const auto of = [&](const std::vector<Var>& p) { return with_gradient(function(p), p); };
+  const auto of = [function](const std::vector<Var>& p) { return with_gradient(function(p), p); };
+  const auto make = [&](auto g) { return std::make_unique<Compiled>(g, function.parameters); };
   switch (function.parameters.size()) {
     case 1:
-      return std::make_unique<Compiled>([&](Var x) { return of({x}); }, function.parameters);
+      return make([of](Var x) { return of({x}); });
     case 2:
-      return std::make_unique<Compiled>(
-          [&](Var a, Var b) {
-            return of({a, b});
-          },
-          function.parameters);
+      return make([of](Var a, Var b) { return of({a, b}); });
     case 3:
-      return std::make_unique<Compiled>(
-          [&](Var w, Var b, Var s) {
-            return of({w, b, s});
-          },
-          function.parameters);
+      return make([of](Var w, Var b, Var s) { return of({w, b, s}); });
     default:
-      return std::make_unique<Compiled>(
-          [&](Var s, Var p, Var d, Var m) {
-            return of({s, p, d, m});
-          },
-          function.parameters);
+      return make([of](Var s, Var p, Var d, Var m) { return of({s, p, d, m}); });
   }
 }
 

@@ -43,18 +43,19 @@ inline const Vector& at(const float* p) { return *reinterpret_cast<const Vector*
 // 4×4 at a time in registers.
 void transpose(const float* __restrict from, float* __restrict to) {
   using Four [[gnu::vector_size(16), gnu::aligned(4)]] = float;
-  using Index [[gnu::vector_size(16)]] = int;
   const auto in = [&](int i, int j) {
     return *reinterpret_cast<const Four*>(from + i * kWidth + j);
   };
   for (int i = 0; i < kWidth; i += 4) {
     for (int j = 0; j < kWidth; j += 4) {
       const Four a = in(i, j), b = in(i + 1, j), c = in(i + 2, j), d = in(i + 3, j);
-      const Index low{0, 4, 1, 5}, high{2, 6, 3, 7}, first{0, 1, 4, 5}, second{2, 3, 6, 7};
-      const Four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
-      const Four ef = __builtin_shuffle(a, b, high), gh = __builtin_shuffle(c, d, high);
-      const Four rows[] = {__builtin_shuffle(ab, cd, first), __builtin_shuffle(ab, cd, second),
-                           __builtin_shuffle(ef, gh, first), __builtin_shuffle(ef, gh, second)};
+      const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      const Four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+      const Four ef = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const Four gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      const Four rows[] = {
+          __builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+          __builtin_shufflevector(ef, gh, 0, 1, 4, 5), __builtin_shufflevector(ef, gh, 2, 3, 6, 7)};
       for (int r = 0; r < 4; ++r) *reinterpret_cast<Four*>(to + (j + r) * kWidth + i) = rows[r];
     }
   }

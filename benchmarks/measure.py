@@ -103,6 +103,9 @@ class Results:
         used = {s for _, _, s in self.times}
         return [s.name for s in ALL if s.name in used]
 
+    def rounds(self):
+        return max(map(len, self.times.values()), default=0)
+
     def summary(self):
         return [{"workload": w, "threads": t, "subject": s, "median_us": self.median(w, t, s),
                  "spread_us": self.spread(w, t, s), "rounds": len(times)}
@@ -111,14 +114,15 @@ class Results:
 
 def subjects(folder):
     """Those whose executables are there."""
-    found = []
+    found, lists = [], {}
     for s in ALL:
         path = folder / f"bench_{s.executable}"
         if not path.exists() or (s.name == "torch-omp" and not OPENMP_BLAS):
             continue
-        has = tuple(name.removesuffix("/real_time") for name in
-                    command(path, ["--benchmark_list_tests"], s.environment, 1).stdout.split())
-        found.append(dataclasses.replace(s, path=path, has=has))
+        if path not in lists:
+            names = command(path, ["--benchmark_list_tests"], {}, 1).stdout.split()
+            lists[path] = tuple(name.removesuffix("/real_time") for name in names)
+        found.append(dataclasses.replace(s, path=path, has=lists[path]))
     return found
 
 
@@ -158,22 +162,30 @@ def progress(text):
 
 
 def collect(subjects_, workloads_, args):
-    """Every subject once in each round, checked in the first."""
+    """Every subject once in each round, checked in the first. Ctrl-C: what there is until then."""
     results = Results()
     order = random.Random(args.seed)
     keys = [(w, t) for w in workloads_ for t in args.threads]
-    results.failures = []
-    failed = set()
-    for i in range(args.rounds):
-        for j, (w, t) in enumerate(keys):
-            takers = [s for s in subjects_ if s.takes(w, t) and (w, t, s.name) not in failed]
-            for s in order.sample(takers, len(takers)):
-                progress(f"round {i + 1}/{args.rounds}, {j + 1}/{len(keys)}: {w} {s.name}, {t} thr")
-                got = measure(s, w, t, args.min_time, i > 0)
-                if isinstance(got, str):
-                    failed.add((w, t, s.name))
-                    results.drop((w, t, s.name), got)
-                else:
-                    results.add((w, t, s.name), *got)
+    try:
+        for i in range(args.rounds):
+            for j, (w, t) in enumerate(keys):
+                where = f"round {i + 1}/{args.rounds}, {j + 1}/{len(keys)}: {w}"
+                turn(results, [s for s in subjects_ if s.takes(w, t)], w, t, i, where, args, order)
+    except KeyboardInterrupt:
+        results.failures.append("interrupted: not all rounds are there")
     progress("")
     return results
+
+
+def turn(results, subjects_, w, t, i, where, args, order):
+    """Every subject once at one workload, in random order."""
+    for s in order.sample(subjects_, len(subjects_)):
+        key = (w, t, s.name)
+        if i > 0 and key not in results.times:
+            continue  # it failed before
+        progress(f"{where} {s.name}, {t} thr")
+        got = measure(s, w, t, args.min_time, i > 0)
+        if isinstance(got, str):
+            results.drop(key, got)
+        else:
+            results.add(key, *got)

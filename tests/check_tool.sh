@@ -67,6 +67,9 @@ says 2 'ragged.csv:2' train --data csv:ragged.csv --log never.jsonl
 printf '\0\0\010\001\0\0\0\005abc' >short.idx
 says 2 'short.idx' train --data idx:short.idx,short.idx --log never.jsonl
 says 1 'NaN or infinite' train --lr 1e38 --epochs 2
+cp "$tool" alone
+tool=./alone says 2 'benchmarks were not built' bench --json never.json
+says 2 '--frobnicate' bench --frobnicate
 check 'nothing was written' "$(! ls never.* 2>/dev/null | grep -q .; echo $?)"
 
 echo "$passed passed, $failed failed"

@@ -1,10 +1,11 @@
-// The xtape command: trains networks and checks gradients. Exit codes: 0 done, 1 a check failed or
-// training broke down, 2 wrong use or unusable data.
+// The xtape command: trains networks, checks gradients, runs the benchmarks. Exit codes: 0 done, 1
+// a check failed or training broke down, 2 wrong use or unusable data.
 #include <cstdio>
 #include <fmt/format.h>
 
 #include <xtape/autodiff/error.hpp>
 
+#include "bench.hpp"
 #include "train.hpp"
 
 int main(int argc, char** argv) {
@@ -14,11 +15,15 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", XTAPE_VERSION);
   tools::TrainOptions train;
   tools::GradcheckCommand check;
+  tools::BenchCommand bench;
   CLI::App* train_app = app.add_subcommand("train", "train a network and show what it learned");
   CLI::App* check_app =
       app.add_subcommand("gradcheck", "check a network's gradients against finite differences");
+  CLI::App* bench_app =
+      app.add_subcommand("bench", "measure against libtorch and hand-written code");
   train.add_to(*train_app);
   check.add_to(*check_app);
+  bench.add_to(*bench_app);
   const auto fail = [](const std::exception& e, int code) {
     fmt::print(stderr, "xtape: {}\n", e.what());
     return code;
@@ -27,18 +32,18 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
-    if (!train_app->parsed() && !check_app->parsed()) {
-      fmt::print(stderr, "xtape: {}: write xtape train or xtape gradcheck (xtape --help)\n",
+    const auto parsed = app.get_subcommands();
+    if (parsed.empty()) {
+      fmt::print(stderr, "xtape: {}: write xtape train, gradcheck or bench (xtape --help)\n",
                  argc > 1 ? "'" + std::string(argv[1]) + "' is no command" : "no command");
       return 2;
     }
-    fmt::print(stderr, "xtape: {} (xtape {}--help lists the options)\n", e.what(),
-               train_app->parsed()   ? "train "
-               : check_app->parsed() ? "gradcheck "
-                                     : "");
+    fmt::print(stderr, "xtape: {} (xtape {} --help lists the options)\n", e.what(),
+               parsed.front()->get_name());
     return 2;
   }
   try {
+    if (bench_app->parsed()) return tools::bench(bench);
     return train_app->parsed() ? tools::train(train) : tools::gradcheck(check);
   } catch (const DataError& e) {
     return fail(e, 2);

@@ -98,10 +98,24 @@ XTAPE_INLINE void each_block(const F& f, Out* out, std::int64_t n, Blocks<T>&&..
   }
 }
 
+/// Functors of one operation (or a product and a sum, which contract alike everywhere): their bits
+/// are the same in a vector and alone, so that single numbers need no block. They say so by a
+/// member kPlain.
+template <class F>
+concept Plain = F::kPlain;
+
 /// out[j] = f(in[j]...) for j < n by the best instruction set at hand. An operand may be `out`.
 template <class F, class Out, class... T>
 void run(const F& f, Out* out, std::int64_t n, Operand<T>... in) {
-  at_simd_level([=]() XTAPE_INLINE_LAMBDA { each_block(f, out, n, Blocks<T>(in)...); });
+  at_simd_level([=]() XTAPE_INLINE_LAMBDA {
+    if constexpr (Plain<F>) {
+      if (n == 1) {
+        *out = f(*in.p...);
+        return;
+      }
+    }
+    each_block(f, out, n, Blocks<T>(in)...);
+  });
 }
 
 /// Block of a unary functor; T is the element type of the input.

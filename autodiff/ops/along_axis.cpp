@@ -2,6 +2,7 @@
 
 #include <xtape/autodiff/kernels/softmax.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
@@ -123,12 +124,27 @@ std::vector<Sample> argmax_samples(const Sampler& s) {
   return out;
 }
 
+Var softmax_expand(const Rewrite& r) {
+  const int axis = r.attrs<AxisAttrs>().axis;
+  if (axis != r.in(0).rank() - 1 || !is_row(r.in(0).shape(), axis)) return {};
+  const SoftmaxParts p = softmax_parts(r.in(0), axis);
+  return p.exp * (1 / p.sum);
+}
+
+Var log_softmax_expand(const Rewrite& r) {
+  const int axis = r.attrs<AxisAttrs>().axis;
+  if (axis != r.in(0).rank() - 1 || !is_row(r.in(0).shape(), axis)) return {};
+  const SoftmaxParts p = softmax_parts(r.in(0), axis);
+  return (r.in(0) - p.max) - log(p.sum);
+}
+
 constexpr Op kSoftmax{.name = "softmax",
                       .math = "y = eˣ / Σ eˣ",
                       .gradient = "x̄ = y (ȳ − Σ ȳ y)",
                       .infer = floating_unary,
                       .kernel = softmax_kernel<false>,
                       .vjp = {{softmax_vjp, kReadsOut}},
+                      .expand = softmax_expand,
                       .samples = softmax_samples};
 
 constexpr Op kLogSoftmax{.name = "log_softmax",
@@ -137,6 +153,7 @@ constexpr Op kLogSoftmax{.name = "log_softmax",
                          .infer = floating_unary,
                          .kernel = softmax_kernel<true>,
                          .vjp = {{log_softmax_vjp, kReadsOut}},
+                         .expand = log_softmax_expand,
                          .samples = log_softmax_samples};
 
 Spec argmax_infer(const InferArgs& a) {

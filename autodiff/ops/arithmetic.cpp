@@ -13,66 +13,77 @@ constexpr auto kIn0 = reads_in(0), kIn1 = reads_in(1);
 
 // Arithmetic promotes nothing: std::int64_t stays what it is.
 struct Add {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T a, T b) const {
     return a + b;
   }
 };
 struct Subtract {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T a, T b) const {
     return a - b;
   }
 };
 struct Multiply {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T a, T b) const {
     return a * b;
   }
 };
 struct Divide {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T a, T b) const {
     return a / b;
   }
 };
 struct Negative {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T x) const {
     return -x;
   }
 };
 struct Square {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T x) const {
     return x * x;
   }
 };
 struct Abs {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T x) const {
     return x < 0 ? -x : x == 0 ? T{0} : x;  // |−0| is 0
   }
 };
 struct Sign {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T x) const {
     return static_cast<T>(x > 0 ? 1 : x < 0 ? -1 : x);  // keeps NaN
   }
 };
 struct Maximum {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T a, T b) const {
     return (a > b || a != a) ? a : b;
   }
 };
 struct Minimum {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T a, T b) const {
     return (a < b || a != a) ? a : b;
   }
 };
 struct Sqrt {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T x) const {
     return std::sqrt(x);
@@ -85,6 +96,7 @@ struct Pow {
   }
 };
 struct Chain {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T ct, T d) const {
     return ct == 0 ? T{0} : ct * d;
@@ -298,6 +310,7 @@ constexpr Op kClamp = make_clamp();
 
 // A fused multiply and add: one pass over memory where `a * b + c` takes two.
 struct MultiplyAdd {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T a, T b, T c) const {
     return a * b + c;
@@ -305,6 +318,7 @@ struct MultiplyAdd {
 };
 // The same for chain(ct, d) + c.
 struct ChainAdd {
+  static constexpr bool kPlain = true;
   template <class T>
   T operator()(T ct, T d, T c) const {
     return ct == 0 ? c : ct * d + c;
@@ -313,7 +327,8 @@ struct ChainAdd {
 
 template <class F>
 void floating_ternary_block(const BlockArgs& a) {
-  dispatch_floating(a.dtype, [&](auto t) { kernels::ternary_block<decltype(t), decltype(t)>(F{}, a); });
+  dispatch_floating(a.dtype,
+                    [&](auto t) { kernels::ternary_block<decltype(t), decltype(t)>(F{}, a); });
 }
 
 Spec floating_ternary(const InferArgs& a) {

@@ -17,6 +17,15 @@ Var require_finite_like(const Rewrite& r, const Var& x);
 /// @throws ShapeError or DTypeError when c is not of the product's shape and dtype.
 Var add_product(const Var& c, const Var& a, const Var& b, const Var& s, const Attrs* attrs);
 
+/// What softmax, log_softmax and logsumexp have in common: their rows shifted by the largest
+/// element (by 0 where that is −∞), the exponentials and their sum.
+struct SoftmaxParts {
+  Var max, exp, sum;
+};
+SoftmaxParts softmax_parts(const Var& x, const Axes& axes);
+/// Whether `axes` are the last ones, and few enough elements for a pass over each row.
+bool is_row(const Shape& shape, const Axes& axes);
+
 /// The order of axes in the attributes of a transpose.
 Axes permutation(const Attrs* transpose);
 

@@ -3,6 +3,7 @@
 #include <xtape/autodiff/kernels/reducer.hpp>
 #include <xtape/autodiff/kernels/softmax.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
@@ -76,11 +77,25 @@ Var extremum_vjp(const Vjp& v) {
   return chain(unreduced(v.ct, v), ties / sum(ties, a.axes, true));
 }
 
+Var logsumexp_expand(const Rewrite& r) {
+  const auto& attrs = r.attrs<ReduceAttrs>();
+  if (!is_row(r.in(0).shape(), attrs.axes)) return {};
+  const double inf = std::numeric_limits<double>::infinity();
+  const SoftmaxParts p = softmax_parts(r.in(0), attrs.axes);
+  // +∞ wins; and where all of x is −∞, log(0) is right.
+  const Var y = where(equal(p.max, inf), inf, p.max + log(p.sum));
+  return reshape(y, r.spec().shape);
+}
+
 // The weights e^(x − y) sum to 1 but for the rounding of y, which is large when y is: dividing by
 // their sum takes that out. Where all of x is −∞ so is y, and the weights are 0, not NaN.
 Var logsumexp_vjp(const Vjp& v) {
   const Var y = unreduced(v.out(), v);
   const Var nothing = equal(y, -std::numeric_limits<double>::infinity());
+  const Axes& axes = v.attrs<ReduceAttrs>().axes;
+  if (axes.rank() == 1) {
+    return chain(where(nothing, 0, unreduced(v.ct, v)), softmax(v.in(0), axes[0]));
+  }
   const Var weights = exp(v.in(0) - where(nothing, 0, y));
   const Var total = where(nothing, 1, sum(weights, v.attrs<ReduceAttrs>().axes, true));
   return chain(unreduced(v.ct, v), weights / total);
@@ -152,6 +167,7 @@ constexpr Op kLogSumExp{.name = "logsumexp",
                         .infer = floating_reduce_infer,
                         .kernel = logsumexp_kernel,
                         .vjp = {{logsumexp_vjp, reads_in(0) | kReadsOut}},
+                        .expand = logsumexp_expand,
                         .samples = logsumexp_samples};
 
 Var over(const Op& op, const Var& x, const Axes& axes, bool keepdims) {
@@ -178,6 +194,25 @@ Var mean(const Var& x, const Axes& axes, bool keepdims) {
     n *= x.shape()[static_cast<int>(a)];
   }
   return total / static_cast<double>(n);
+}
+
+SoftmaxParts softmax_parts(const Var& x, const Axes& axes) {
+  const Var top = max(x, axes, true);
+  const Var shift = where(equal(top, -std::numeric_limits<double>::infinity()), 0, top);
+  const Var e = exp(x - shift);
+  return {shift, e, sum(e, axes, true)};
+}
+
+// Rows of contiguous elements, short enough to stay in the cache, are worth taking apart: the
+// exponentials are then shared with the gradient, and all of it is one pass.
+bool is_row(const Shape& shape, const Axes& axes) {
+  constexpr std::int64_t kLongestRow = 8192;
+  std::int64_t row = 1;
+  for (int i = 0; i < axes.rank(); ++i) {
+    if (axes[axes.rank() - 1 - i] != shape.rank() - 1 - i) return false;
+    row *= shape[shape.rank() - 1 - i];
+  }
+  return row > 0 && row <= kLongestRow && row < shape.size();
 }
 
 Var sum_to(const Var& x, const Shape& shape) {

@@ -16,7 +16,7 @@ std::string title(const Executable& e, const Unit& u) {
   const Graph& g = e.graph();
   if (u.kind != Unit::Kind::group) return std::string(g.nodes[u.members[0]].op->name);
   std::string s = "group of ";
-  constexpr std::size_t kShown = 8;
+  constexpr std::size_t kShown = 48;
   for (std::size_t k = 0; k < u.members.size(); ++k) {
     if (k == kShown && u.members.size() > kShown + 1) {
       return s + " and " + std::to_string(u.members.size() - kShown) + " more";

@@ -1,8 +1,7 @@
 #if defined(__x86_64__)
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstdint>
+#include <immintrin.h>
 
 // The matrix kernels with AVX2 and FMA: 32-byte vectors, partial ones by masked moves.
 #define XTAPE_GEMM_TARGET __attribute__((target("avx2,fma")))

@@ -1,7 +1,6 @@
 #if defined(__x86_64__)
-#include <immintrin.h>
-
 #include <cstdint>
+#include <immintrin.h>
 
 // The matrix kernels with AVX-512: 64-byte vectors, partial ones by mask registers.
 #define XTAPE_GEMM_TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))

@@ -33,10 +33,10 @@ struct MatrixVector {
 /// The kernels of one instruction set.
 template <class T>
 struct GemmKernels {
-  void (*product)(const Product<T>&);             ///< Any product; k at least 1.
-  void (*dot_rows)(const MatrixVector<T>&);       ///< y[i] from row i and x.
-  void (*combine_rows)(const MatrixVector<T>&);   ///< y from the rows weighted by x.
-  void (*outer)(const Product<T>&);               ///< k = 1.
+  void (*product)(const Product<T>&);            ///< Any product; k at least 1.
+  void (*dot_rows)(const MatrixVector<T>&);      ///< y[i] from row i and x.
+  void (*combine_rows)(const MatrixVector<T>&);  ///< y from the rows weighted by x.
+  void (*outer)(const Product<T>&);              ///< k = 1; column and row without gaps.
 };
 
 /// Instruction sets that the kernels are written for.

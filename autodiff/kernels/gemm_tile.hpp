@@ -1,7 +1,7 @@
 // The matrix kernels, written once in the compilers' vector types. No include guard: the file of
-// each instruction set defines the macros XTAPE_GEMM_* and includes this (templates cannot carry the
-// instruction set as a parameter: the compilers split vectors that the function's own target lacks
-// before they inline). What that file gives:
+// each instruction set defines the macros XTAPE_GEMM_* and includes this (templates cannot carry
+// the instruction set as a parameter: the compilers split vectors that the function's own target
+// lacks before they inline). What that file gives:
 //   XTAPE_GEMM_TARGET  the attribute of every function here
 //   XTAPE_GEMM_BYTES   bytes of a vector
 //   XTAPE_GEMM_ROWS    rows of a register block (of two vectors)
@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <xtape/autodiff/kernels/gemm_kernels.hpp>
+#include <xtape/autodiff/memory.hpp>
 
 #define XTAPE_GEMM_INLINE XTAPE_GEMM_TARGET __attribute__((always_inline)) inline
 #if defined(__clang__)
@@ -93,11 +94,11 @@ XTAPE_GEMM_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   }
 }
 
-// panel[p][j] = b[j][p] for p < depth and j < kLanes, 0 where there is no row j.
+// packed[p][j] = b[j][p] for p < depth and j < kLanes, 0 where there is no row j.
 template <class T>
 XTAPE_GEMM_TARGET void pack_lanes(const T* b, std::int64_t ldb, std::int64_t count,
-                                  std::int64_t depth, T* panel) {
-  constexpr std::int64_t n = kLanes<T>, step = kVectors * n;
+                                  std::int64_t depth, T* packed, std::int64_t step) {
+  constexpr std::int64_t n = kLanes<T>;
   for (std::int64_t p = 0; p < depth; p += n) {
     const std::int64_t steps = std::min(n, depth - p);
     Vec<T> rows[n];
@@ -113,18 +114,32 @@ XTAPE_GEMM_TARGET void pack_lanes(const T* b, std::int64_t ldb, std::int64_t cou
     transpose<T>(rows);
     if (steps == n) {
       XTAPE_GEMM_UNROLL
-      for (std::int64_t j = 0; j < n; ++j) store(panel + (p + j) * step, rows[j]);
+      for (std::int64_t j = 0; j < n; ++j) store(packed + (p + j) * step, rows[j]);
     } else {
-      for (std::int64_t j = 0; j < steps; ++j) store(panel + (p + j) * step, rows[j]);
+      for (std::int64_t j = 0; j < steps; ++j) store(packed + (p + j) * step, rows[j]);
     }
   }
 }
 
+// packed[p][j] = b[j][p] for p < depth and j < count; writes whole vectors.
 template <class T>
-XTAPE_GEMM_TARGET void pack_transposed(const T* b, std::int64_t ldb, std::int64_t columns,
-                                       std::int64_t depth, T* panel) {
-  for (std::int64_t j = 0; j < columns; j += kLanes<T>) {
-    pack_lanes(b + j * ldb, ldb, std::min(kLanes<T>, columns - j), depth, panel + j);
+XTAPE_GEMM_TARGET void pack_transposed(const T* b, std::int64_t ldb, std::int64_t count,
+                                       std::int64_t depth, T* packed, std::int64_t step) {
+  for (std::int64_t j = 0; j < count; j += kLanes<T>) {
+    pack_lanes(b + j * ldb, ldb, std::min(kLanes<T>, count - j), depth, packed + j, step);
+  }
+}
+
+// A panel of B as it is: what lies far apart in memory costs a page and a cache way per step.
+template <class T>
+XTAPE_GEMM_TARGET void pack_straight(const T* b, std::int64_t ldb, std::int64_t columns,
+                                     std::int64_t depth, T* packed) {
+  constexpr std::int64_t lanes = kLanes<T>;
+  const Mask<T> mask = mask_of<T>(columns % lanes);
+  for (std::int64_t p = 0; p < depth; ++p, b += ldb, packed += kVectors * lanes) {
+    std::int64_t j = 0;
+    for (; j + lanes <= columns; j += lanes) store(packed + j, load(b + j));
+    if (j < columns) store(packed + j, load_part(b + j, mask));
   }
 }
 
@@ -203,39 +218,84 @@ XTAPE_GEMM_TARGET void panel_product(const Block<T>& t, const Tile<T>* tiles, st
 }
 
 template <class T>
-XTAPE_GEMM_TARGET void product(const Product<T>& g) {
+const Tile<T>* tiles_for(std::int64_t columns) {
+  const bool part = columns % kLanes<T> != 0;
+  if (columns > kLanes<T>) return part ? kTiles<T, 2, true>.by_rows : kTiles<T, 2, false>.by_rows;
+  return part ? kTiles<T, 1, true>.by_rows : kTiles<T, 1, false>.by_rows;
+}
+
+// `rows` rows of C from row `i` on, and the `t.depth` steps from step `p` on.
+template <class T>
+XTAPE_GEMM_TARGET void strip(const Product<T>& g, Block<T>& t, std::int64_t rows, const T* a,
+                             std::int64_t p, T* c, T* panel) {
   constexpr std::int64_t lanes = kLanes<T>, width = kVectors * lanes;
-  alignas(64) T panel[kDepth * width];
-  Block<T> t{0,     g.transpose_a ? 1 : g.lda, g.transpose_a ? g.lda : 1,
-             g.ldb, g.ldc, g.alpha,
-             g.beta, {}};
+  const bool straight =
+      !g.transpose_b && rows >= 64 && g.ldb * static_cast<std::int64_t>(sizeof(T)) >= 2048;
+  for (std::int64_t j = 0; j < g.n; j += width) {
+    const std::int64_t columns = std::min(width, g.n - j);
+    const T* b = panel;
+    t.ldb = width;
+    if (g.transpose_b) {
+      pack_transposed(g.b + j * g.ldb + p, g.ldb, columns, t.depth, panel, width);
+    } else if (straight) {
+      pack_straight(g.b + p * g.ldb + j, g.ldb, columns, t.depth, panel);
+    } else {
+      b = g.b + p * g.ldb + j;
+      t.ldb = g.ldb;
+    }
+    t.mask = mask_of<T>(columns % lanes);
+    panel_product(t, tiles_for<T>(columns), rows, a, b, c + j);
+  }
+}
+
+// Rows of A that a strip takes: with kDepth columns they fill half of an L2 cache.
+template <class T>
+constexpr std::int64_t kStrip = 1024 / static_cast<std::int64_t>(sizeof(T));
+
+// A strip of A as rows, of kDepth elements and a cache line more, lest all begin in the same sets.
+template <class T>
+class PackedA {
+ public:
+  static constexpr std::int64_t ld = kDepth + 64 / static_cast<std::int64_t>(sizeof(T));
+  PackedA() = default;
+  PackedA(const PackedA&) = delete;
+  PackedA& operator=(const PackedA&) = delete;
+  ~PackedA() {
+    if (data_) memory::release(data_, kBytes);
+  }
+  T* data() {
+    if (!data_) data_ = static_cast<T*>(memory::allocate(kBytes));
+    return data_;
+  }
+
+ private:
+  static constexpr std::size_t kBytes = static_cast<std::size_t>(ld * kStrip<T>) * sizeof(T);
+  T* data_ = nullptr;
+};
+
+template <class T>
+XTAPE_GEMM_TARGET void product(const Product<T>& g) {
+  alignas(64) T panel[kDepth * kVectors * kLanes<T>];
+  PackedA<T> packed;
+  const bool pack =
+      g.transpose_a && g.n >= 128 && g.lda * static_cast<std::int64_t>(sizeof(T)) >= 4096;
+  const std::int64_t row = g.transpose_a ? 1 : g.lda, step = g.transpose_a ? g.lda : 1;
+  Block<T> t{0, pack ? PackedA<T>::ld : row, pack ? 1 : step, g.ldb, g.ldc, g.alpha, g.beta, {}};
   for (std::int64_t p = 0; p < g.k; p += kDepth, t.beta = 1) {
     t.depth = std::min(kDepth, g.k - p);
-    const T* a = g.a + p * t.a_step;
-    for (std::int64_t j = 0; j < g.n; j += width) {
-      const std::int64_t columns = std::min(width, g.n - j), rest = columns % lanes;
-      const T* b = g.b + p * g.ldb + j;
-      if (g.transpose_b) {
-        pack_transposed(g.b + j * g.ldb + p, g.ldb, columns, t.depth, panel);
-        t.ldb = width;
-        b = panel;
+    for (std::int64_t i = 0; i < g.m; i += kStrip<T>) {
+      const std::int64_t rows = std::min(kStrip<T>, g.m - i);
+      const T* a = g.a + i * row + p * step;
+      if (pack) {
+        pack_transposed(a, g.lda, t.depth, rows, packed.data(), t.a_row);
+        a = packed.data();
       }
-      t.mask = mask_of<T>(rest);
-      const Tile<T>* tiles = columns > lanes ? (rest ? kTiles<T, 2, true>.by_rows
-                                                     : kTiles<T, 2, false>.by_rows)
-                                             : (rest ? kTiles<T, 1, true>.by_rows
-                                                     : kTiles<T, 1, false>.by_rows);
-      panel_product(t, tiles, g.m, a, b, g.c + j);
+      strip(g, t, rows, a, p, g.c + i * g.ldc, panel);
     }
   }
 }
 
 // ---- matrix times vector ------------------------------------------------------------------------
-
-template <class V, int... I>
-XTAPE_GEMM_INLINE V rotate(V v, std::integer_sequence<int, I...>, int) {
-  return v;
-}
 
 template <int kBy, class V, int... I>
 XTAPE_GEMM_INLINE V rotated(V v, std::integer_sequence<int, I...>) {
@@ -250,28 +310,34 @@ XTAPE_GEMM_INLINE T sum_lanes(Vec<T> v) {
 }
 
 // kR rows at once: each element of x is read once for all of them.
-template <class T, int kR>
+template <class T, int kR, int kN>
 XTAPE_GEMM_TARGET void dot_block(const MatrixVector<T>& g, const T* matrix, T* y) {
   constexpr std::int64_t lanes = kLanes<T>;
-  Vec<T> sum[kR][2] = {};
+  const std::int64_t ld = g.ld, n = g.columns;
+  const T* x = g.x;
+  Vec<T> sum[kR][kN] = {};
   std::int64_t j = 0;
-  for (; j + 2 * lanes <= g.columns; j += 2 * lanes) {
-    const Vec<T> x0 = load(g.x + j), x1 = load(g.x + j + lanes);
+  for (; j + kN * lanes <= n; j += kN * lanes) {
     XTAPE_GEMM_UNROLL
-    for (int i = 0; i < kR; ++i) {
-      sum[i][0] += x0 * load(matrix + i * g.ld + j);
-      sum[i][1] += x1 * load(matrix + i * g.ld + j + lanes);
+    for (int v = 0; v < kN; ++v) {
+      const Vec<T> part = load(x + j + v * lanes);
+      XTAPE_GEMM_UNROLL
+      for (int i = 0; i < kR; ++i) sum[i][v] += part * load(matrix + i * ld + j + v * lanes);
     }
   }
-  for (; j < g.columns; j += lanes) {
-    const Mask<T> mask = mask_of<T>(std::min(lanes, g.columns - j));
-    const Vec<T> x = load_part(g.x + j, mask);
+  for (; j < n; j += lanes) {
+    const Mask<T> mask = mask_of<T>(std::min(lanes, n - j));
+    const Vec<T> part = load_part(x + j, mask);
     XTAPE_GEMM_UNROLL
-    for (int i = 0; i < kR; ++i) sum[i][0] += x * load_part(matrix + i * g.ld + j, mask);
+    for (int i = 0; i < kR; ++i) sum[i][0] += part * load_part(matrix + i * ld + j, mask);
   }
   T value[kR];
   XTAPE_GEMM_UNROLL
-  for (int i = 0; i < kR; ++i) value[i] = g.alpha * sum_lanes<T>(sum[i][0] + sum[i][1]);
+  for (int i = 0; i < kR; ++i) {
+    XTAPE_GEMM_UNROLL
+    for (int v = 1; v < kN; ++v) sum[i][0] += sum[i][v];
+    value[i] = g.alpha * sum_lanes<T>(sum[i][0]);
+  }
   XTAPE_GEMM_UNROLL
   for (int i = 0; i < kR; ++i) y[i] = g.beta == 0 ? value[i] : value[i] + g.beta * y[i];
 }
@@ -279,16 +345,16 @@ XTAPE_GEMM_TARGET void dot_block(const MatrixVector<T>& g, const T* matrix, T* y
 template <class T>
 XTAPE_GEMM_TARGET void dot_rows(const MatrixVector<T>& g) {
   std::int64_t i = 0;
-  for (; i + 4 <= g.rows; i += 4) dot_block<T, 4>(g, g.matrix + i * g.ld, g.y + i);
-  if (i + 2 <= g.rows) {
-    dot_block<T, 2>(g, g.matrix + i * g.ld, g.y + i);
-    i += 2;
+  for (; i + 8 <= g.rows; i += 8) dot_block<T, 8, 1>(g, g.matrix + i * g.ld, g.y + i);
+  if (i + 4 <= g.rows) {
+    dot_block<T, 4, 2>(g, g.matrix + i * g.ld, g.y + i);
+    i += 4;
   }
-  if (i < g.rows) dot_block<T, 1>(g, g.matrix + i * g.ld, g.y + i);
+  for (; i < g.rows; ++i) dot_block<T, 1, 4>(g, g.matrix + i * g.ld, g.y + i);
 }
 
-// kN vectors of y in registers while all rows pass; kU rows at once, with sums of their own where kN
-// is too small to hide the latency of the additions.
+// kN vectors of y in registers while all rows pass; kU rows at once, with sums of their own where
+// kN is too small to hide the latency of the additions.
 template <class T, int kN, int kU, bool kPart>
 XTAPE_GEMM_TARGET void combine_block(const MatrixVector<T>& g, const T* matrix, T* y,
                                      Mask<T> mask) {
@@ -324,9 +390,43 @@ XTAPE_GEMM_TARGET void combine_block(const MatrixVector<T>& g, const T* matrix, 
   write_back<T, kPart>(y + (kN - 1) * lanes, sum[0][kN - 1], g.alpha, g.beta, mask);
 }
 
+// y += kR rows weighted by x: y stays in the L1 cache while the matrix passes as kR streams.
+template <class T, int kR, bool kPart>
+XTAPE_GEMM_INLINE void add_rows_at(const T* matrix, std::int64_t ld, const T (&x)[kR], T beta, T* y,
+                                   Mask<T> mask) {
+  Vec<T> sum{};
+  if (beta != 0) sum = beta * load_if<T, kPart>(y, mask);
+  XTAPE_GEMM_UNROLL
+  for (int i = 0; i < kR; ++i) sum += x[i] * load_if<T, kPart>(matrix + i * ld, mask);
+  store_if<T, kPart>(y, sum, mask);
+}
+template <class T, int kR>
+XTAPE_GEMM_TARGET void add_rows(const MatrixVector<T>& g, std::int64_t first, T beta) {
+  constexpr std::int64_t lanes = kLanes<T>;
+  const std::int64_t ld = g.ld, n = g.columns;
+  const T* matrix = g.matrix + first * ld;
+  T* y = g.y;
+  T x[kR];
+  XTAPE_GEMM_UNROLL
+  for (int i = 0; i < kR; ++i) x[i] = g.alpha * g.x[first + i];
+  std::int64_t j = 0;
+  for (; j + lanes <= n; j += lanes)
+    add_rows_at<T, kR, false>(matrix + j, ld, x, beta, y + j, Mask<T>{});
+  if (j < n) add_rows_at<T, kR, true>(matrix + j, ld, x, beta, y + j, mask_of<T>(n - j));
+}
+
+template <class T>
+XTAPE_GEMM_TARGET void combine_wide(const MatrixVector<T>& g) {
+  T beta = g.beta;
+  std::int64_t i = 0;
+  for (; i + 4 <= g.rows; i += 4, beta = 1) add_rows<T, 4>(g, i, beta);
+  for (; i < g.rows; ++i, beta = 1) add_rows<T, 1>(g, i, beta);
+}
+
 template <class T>
 XTAPE_GEMM_TARGET void combine_rows(const MatrixVector<T>& g) {
   constexpr std::int64_t lanes = kLanes<T>;
+  if (g.columns > 16 * lanes) return combine_wide(g);
   std::int64_t j = 0;
   const auto left = [&] { return g.columns - j; };
   const Mask<T> none{};
@@ -344,24 +444,50 @@ XTAPE_GEMM_TARGET void combine_rows(const MatrixVector<T>& g) {
   }
 }
 
-// The product of a column and a row, in one pass over C.
-template <class T>
-XTAPE_GEMM_TARGET void outer(const Product<T>& g) {
+// kR rows of the product of a column and a row. What the loop needs lies in locals: C could alias
+// the fields of g.
+template <class T, int kR, bool kAdd>
+XTAPE_GEMM_TARGET void outer_rows(const Product<T>& g, const T* a, T* c) {
   constexpr std::int64_t lanes = kLanes<T>;
-  const std::int64_t a_row = g.transpose_a ? 1 : g.lda, b_column = g.transpose_b ? g.ldb : 1;
-  if (b_column != 1 && g.n > 1) return product(g);
-  const std::int64_t full = g.n / lanes * lanes;
-  const Mask<T> mask = mask_of<T>(g.n - full);
-  for (std::int64_t i = 0; i < g.m; ++i) {
-    const T x = g.a[i * a_row];
-    T* c = g.c + i * g.ldc;
-    for (std::int64_t j = 0; j < full; j += lanes) {
-      write_back<T, false>(c + j, x * load(g.b + j), g.alpha, g.beta, mask);
-    }
-    if (full < g.n) {
-      write_back<T, true>(c + full, x * load_part(g.b + full, mask), g.alpha, g.beta, mask);
+  const std::int64_t ldc = g.ldc, n = g.n;
+  const T* b = g.b;
+  const T beta = g.beta;
+  T x[kR];
+  XTAPE_GEMM_UNROLL
+  for (int i = 0; i < kR; ++i) x[i] = g.alpha * a[i];
+  std::int64_t j = 0;
+  for (; j + lanes <= n; j += lanes) {
+    const Vec<T> y = load(b + j);
+    XTAPE_GEMM_UNROLL
+    for (int i = 0; i < kR; ++i) {
+      Vec<T> v = x[i] * y;
+      if constexpr (kAdd) v += beta * load(c + i * ldc + j);
+      store(c + i * ldc + j, v);
     }
   }
+  if (j == n) return;
+  const Mask<T> mask = mask_of<T>(n - j);
+  const Vec<T> y = load_part(b + j, mask);
+  XTAPE_GEMM_UNROLL
+  for (int i = 0; i < kR; ++i) {
+    Vec<T> v = x[i] * y;
+    if constexpr (kAdd) v += beta * load_part(c + i * ldc + j, mask);
+    store_part(c + i * ldc + j, v, mask);
+  }
+}
+
+template <class T, bool kAdd>
+XTAPE_GEMM_TARGET void outer_all(const Product<T>& g) {
+  std::int64_t i = 0;
+  for (; i + 4 <= g.m; i += 4) outer_rows<T, 4, kAdd>(g, g.a + i, g.c + i * g.ldc);
+  for (; i < g.m; ++i) outer_rows<T, 1, kAdd>(g, g.a + i, g.c + i * g.ldc);
+}
+
+// The product of a column and a row, both without gaps, in one pass over C.
+template <class T>
+XTAPE_GEMM_TARGET void outer(const Product<T>& g) {
+  if (g.beta == 0) return outer_all<T, false>(g);
+  outer_all<T, true>(g);
 }
 
 }  // namespace

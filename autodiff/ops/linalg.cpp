@@ -1,7 +1,10 @@
+#include <algorithm>
+
 #include <xtape/autodiff/kernels/gemm.hpp>
 #include <xtape/autodiff/kernels/strided.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
+#include <xtape/autodiff/threads.hpp>
 
 namespace xtape {
 namespace {
@@ -41,25 +44,47 @@ Spec matmul_infer(const InferArgs& args) {
   return {out, a.dtype};
 }
 
+// Where the matrices of each product of a batch begin, counted in matrices.
+struct Batch {
+  Shape shape;
+  kernels::Strides a, b;
+
+  void offsets(std::int64_t product, std::int64_t& in_a, std::int64_t& in_b) const {
+    in_a = in_b = 0;
+    for (int axis = shape.rank(); axis-- > 0;) {
+      const std::int64_t i = product % shape[axis];
+      product /= shape[axis];
+      in_a += i * a[static_cast<std::size_t>(axis)];
+      in_b += i * b[static_cast<std::size_t>(axis)];
+    }
+  }
+};
+
+// One product is shared out by gemm itself, where it is large enough; many small ones are here.
 void matmul_kernel(const KernelArgs& args) {
   const Shape &a = args.in[0].spec->shape, &b = args.in[1].spec->shape;
   const kernels::Gemm g = extents(a, b, get_attrs<MatmulAttrs>(args.attrs));
-  const Shape batch = leading(args.spec.shape);
-  // Offsets count matrices.
-  const kernels::StridedLoop<2> loop(batch, {kernels::broadcast_strides(leading(a), batch),
-                                             kernels::broadcast_strides(leading(b), batch)});
+  const Shape shape = leading(args.spec.shape);
+  const Batch batch{shape, kernels::broadcast_strides(leading(a), shape),
+                    kernels::broadcast_strides(leading(b), shape)};
+  const std::int64_t count = shape.size(), work = std::max<std::int64_t>(g.m * g.n * g.k, 1);
+  const std::int64_t portion = std::max<std::int64_t>(kernels::kWorkPerPiece / work, 1);
+  const bool share =
+      count * work >= 2 * kernels::kWorkPerPiece && work < 2 * kernels::kWorkPerPiece;
   dispatch_floating(args.spec.dtype, [&](auto zero) {
     using T = decltype(zero);
-    auto* out = static_cast<T*>(args.out);
-    loop.each([&](const auto& offset) {
-      for (std::int64_t i = 0; i < loop.inner(); ++i, out += g.m * g.n) {
-        kernels::gemm(g,
-                      static_cast<const T*>(args.in[0].data) +
-                          (offset[0] + i * loop.inner_stride(0)) * g.m * g.k,
-                      static_cast<const T*>(args.in[1].data) +
-                          (offset[1] + i * loop.inner_stride(1)) * g.k * g.n,
-                      out);
+    const auto products = [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i) {
+        std::int64_t in_a, in_b;
+        batch.offsets(i, in_a, in_b);
+        kernels::gemm(g, static_cast<const T*>(args.in[0].data) + in_a * g.m * g.k,
+                      static_cast<const T*>(args.in[1].data) + in_b * g.k * g.n,
+                      static_cast<T*>(args.out) + i * g.m * g.n);
       }
+    };
+    if (!share) return products(0, count);
+    detail::parallel_for((count + portion - 1) / portion, [&](std::int64_t piece) {
+      products(piece * portion, std::min(count, (piece + 1) * portion));
     });
   });
 }

@@ -60,7 +60,7 @@ class Pool {
     next_.store(0, std::memory_order_relaxed);
     failed_piece_ = pieces;
     error_ = nullptr;
-    seats_.store(threads - 1, std::memory_order_relaxed);
+    seats_.store(static_cast<std::uint32_t>(threads - 1), std::memory_order_relaxed);
     gate_.store(kOpen, std::memory_order_release);
     wake(static_cast<int>(pieces < threads ? pieces : threads) - 1);
     work();
@@ -77,7 +77,7 @@ class Pool {
   void start_workers(int wanted) {
     try {
       for (; workers_ < wanted; ++workers_) {
-        std::thread([this, index = workers_] { live(index); }).detach();
+        std::thread([this] { live(); }).detach();
       }
     } catch (const std::system_error&) {  // the system gives no more: those there are do the work
     }
@@ -113,22 +113,23 @@ class Pool {
     }
   }
 
-  bool enter(int index) {
-    if (index >= seats_.load(std::memory_order_relaxed)) return false;
+  // There may be more workers than seats, and any of them may be the one that woke.
+  bool enter() {
+    const std::uint32_t full = kOpen + seats_.load(std::memory_order_relaxed);
     std::uint32_t gate = gate_.load(std::memory_order_relaxed);
-    while (gate & kOpen) {
+    while ((gate & kOpen) && gate < full) {
       if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire)) return true;
     }
     return false;
   }
 
   // What a worker does all its life.
-  void live(int index) {
+  void live() {
     std::uint32_t seen = 0;
     for (;;) {
       wait_while(generation_, seen);
       seen = generation_.load(std::memory_order_acquire);
-      if (!enter(index)) continue;
+      if (!enter()) continue;
       work();
       gate_.fetch_sub(1, std::memory_order_acq_rel);
       gate_.notify_one();
@@ -140,7 +141,7 @@ class Pool {
   alignas(64) std::atomic<std::uint32_t> gate_{0};
   alignas(64) std::atomic<std::int64_t> next_{0};
   alignas(64) std::atomic<bool> busy_{false};
-  std::atomic<int> seats_{0};
+  std::atomic<std::uint32_t> seats_{0};
   int workers_ = 0;  // what follows is written by the holder of busy_ before the gate opens
   void (*body_)(void*, std::int64_t) = nullptr;
   void* context_ = nullptr;

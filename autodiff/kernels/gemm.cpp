@@ -1,75 +1,160 @@
 #include <algorithm>
-#include <complex>
 #include <limits>
 #include <string>
-#include <xtensor-blas/xblas_config.hpp>
-
-// Between the includes on purpose: what cxxblas is parsed without, it silently does without.
-#ifndef HAVE_CBLAS
-#error "without HAVE_CBLAS xtensor-blas uses a slow generic product instead of OpenBLAS"
-#endif
-#include <xflens/cxxblas/cxxblas.cxx>
+#include <utility>
 
 #include <xtape/autodiff/error.hpp>
-#include <xtape/autodiff/kernels/elementwise.hpp>
 #include <xtape/autodiff/kernels/gemm.hpp>
+#include <xtape/autodiff/kernels/gemm_backend.hpp>
+#include <xtape/autodiff/threads.hpp>
 
+// What shape a product has, whose kernel it gets, and how it is cut into pieces for the threads.
 namespace xtape::kernels {
 namespace {
 
-// Below this many multiply-adds a BLAS call costs more than the work.
-constexpr std::int64_t kTiny = 512;
+// Up to this many multiply-adds setting up vectors costs more than the work.
+constexpr std::int64_t kTiny = 16;
+
+// The BLAS counts in 32 bits.
+constexpr std::int64_t kMaxExtent = std::numeric_limits<std::int32_t>::max();
 
 template <class T>
 void tiny(const Gemm& g, const T* a, const T* b, T* c) {
   const std::int64_t ai = g.transpose_a ? 1 : g.k, ak = g.transpose_a ? g.m : 1;
   const std::int64_t bk = g.transpose_b ? 1 : g.n, bj = g.transpose_b ? g.k : 1;
+  const T alpha = static_cast<T>(g.alpha), beta = static_cast<T>(g.beta);
   for (std::int64_t i = 0; i < g.m; ++i) {
-    for (std::int64_t j = 0; j < g.n; ++j) {
+    for (std::int64_t j = 0; j < g.n; ++j, ++c) {
       T sum = 0;
       for (std::int64_t p = 0; p < g.k; ++p) sum += a[i * ai + p * ak] * b[p * bk + j * bj];
-      T& out = c[i * g.n + j];
-      out = static_cast<T>(g.alpha) * sum + (g.beta == 0 ? T{0} : static_cast<T>(g.beta) * out);
+      *c = beta == 0 ? alpha * sum : alpha * sum + beta * *c;
     }
   }
 }
 
-// The product of a column and a row.
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// ---- matrix times vector, column times row: memory, not arithmetic, is what they cost
+// ------------
+
+// Elements of the matrix per piece: more than the private caches of a core hold.
+constexpr std::int64_t kElementsPerPiece = std::int64_t{1} << 19;
+
+// Calls part(first, count) for portions of `extent`, multiples of 128, of a matrix with `elements`.
+template <class F>
+void in_portions(std::int64_t extent, std::int64_t elements, const F& part) {
+  const std::int64_t pieces = elements / kElementsPerPiece;
+  if (pieces < 2) return part(0, extent);
+  const std::int64_t portion = ceil_div(ceil_div(extent, pieces), 128) * 128;
+  detail::parallel_for(ceil_div(extent, portion), [&](std::int64_t i) {
+    part(i * portion, std::min(portion, extent - i * portion));
+  });
+}
+
 template <class T>
-void outer(const Gemm& g, const T* a, const T* b, T* c) {
-  for (std::int64_t i = 0; i < g.m; ++i, c += g.n) {
-    const T x = a[i];
-    run([x](T y) { return x * y; }, c, g.n, Run<T>{b});
+void matrix_vector(const Gemm& g, const T* a, const T* b, T* c) {
+  const bool row = g.m == 1;  // a row times a matrix, else a matrix times a column
+  const bool across = row ? g.transpose_b : !g.transpose_a;  // each element from one stored row
+  const std::int64_t result = row ? g.n : g.m;
+  MatrixVector<T> v{across ? result : g.k,   across ? g.k : result, row ? b : a,
+                    across ? g.k : result,   row ? a : b,           c,
+                    static_cast<T>(g.alpha), static_cast<T>(g.beta)};
+  const GemmKernels<T>& kernels = gemm_kernels<T>();
+  in_portions(result, result * g.k, [&](std::int64_t first, std::int64_t count) {
+    MatrixVector<T> part = v;
+    part.y += first;
+    if (across) {
+      part.rows = count;
+      part.matrix += first * v.ld;
+      return kernels.dot_rows(part);
+    }
+    part.columns = count;
+    part.matrix += first;
+    kernels.combine_rows(part);
+  });
+}
+
+template <class T>
+void outer(Product<T> g) {
+  if (g.n == 1) {  // a column times a number is a number times a row
+    std::swap(g.m, g.n);
+    std::swap(g.a, g.b);
+    g.ldc = g.n;
   }
+  const GemmKernels<T>& kernels = gemm_kernels<T>();
+  in_portions(g.m, g.m * g.n, [&](std::int64_t first, std::int64_t count) {
+    Product<T> part = g;
+    part.m = count;
+    part.a += first;  // packed with k = 1, transposed or not
+    part.c += first * g.ldc;
+    kernels.outer(part);
+  });
+}
+
+// ---- pieces of a product
+// --------------------------------------------------------------------------
+
+struct Grid {
+  std::int64_t rows, columns;  // of a piece
+};
+
+// Halves the longer side of a piece until there are enough. Small pieces read their operands more
+// often, so below 256 only so many are made. Sizes alone decide: results do not depend on threads.
+Grid cut(std::int64_t m, std::int64_t n, std::int64_t k) {
+  constexpr std::int64_t kMaxPieces = 64, kFew = 8;
+  const std::int64_t wanted = std::min(m * n * k / kWorkPerPiece, kMaxPieces);
+  Grid piece{m, n};
+  for (std::int64_t pieces = 1; pieces * 2 <= wanted;) {
+    const std::int64_t least = pieces < kFew ? 64 : 512;
+    std::int64_t& side = piece.rows >= piece.columns ? piece.rows : piece.columns;
+    if (side < least) break;
+    side = ceil_div(side, 64) * 32;
+    pieces = ceil_div(m, piece.rows) * ceil_div(n, piece.columns);
+  }
+  return piece;
+}
+
+template <class T>
+void product(const Product<T>& g) {
+  const GemmEngine engine = choose_engine(g.m, g.n, g.k, static_cast<int>(sizeof(T)));
+  if (g.m * g.n * g.k < 2 * kWorkPerPiece) return compute(engine, g);
+  const Grid piece = cut(g.m, g.n, g.k);
+  const std::int64_t down = ceil_div(g.m, piece.rows), across = ceil_div(g.n, piece.columns);
+  detail::parallel_for(down * across, [&](std::int64_t index) {
+    const std::int64_t i = index / across * piece.rows, j = index % across * piece.columns;
+    Product<T> part = g;
+    part.m = std::min(piece.rows, g.m - i);
+    part.n = std::min(piece.columns, g.n - j);
+    part.a += i * (g.transpose_a ? 1 : g.lda);
+    part.b += j * (g.transpose_b ? g.ldb : 1);
+    part.c += i * g.ldc + j;
+    compute(engine, part);
+  });
 }
 
 template <class T>
 void multiply(const Gemm& g, const T* a, const T* b, T* c) {
-  if (g.m == 0 || g.n == 0) return;
-  if (g.k == 0) {
-    if (g.beta == 0) std::fill_n(c, g.m * g.n, T{0});
-    return;
-  }
-  if (g.m * g.n * g.k <= kTiny) return tiny(g, a, b, c);
-  if (std::max({g.m, g.n, g.k}) > std::numeric_limits<xt::blas_index_t>::max()) {
-    throw ShapeError("matmul", "an extent beyond " +
-                                   std::to_string(std::numeric_limits<xt::blas_index_t>::max()) +
+  if (g.m * g.n * g.k <= kTiny) return tiny(g, a, b, c);  // products without elements, too
+  if (std::max({g.m, g.n, g.k}) > kMaxExtent) {
+    throw ShapeError("matmul", "an extent beyond " + std::to_string(kMaxExtent) +
                                    ": the BLAS counts no further");
   }
-  const auto to_int = [](std::int64_t v) { return static_cast<xt::blas_index_t>(v); };
-  if (g.k == 1 && g.alpha == 1 && g.beta == 0) return outer(g, a, b, c);
-  if (g.m == 1 && g.alpha == 1 && g.beta == 0) {  // a row times a matrix
-    const auto rows = to_int(g.transpose_b ? g.n : g.k),
-               columns = to_int(g.transpose_b ? g.k : g.n);
-    return cxxblas::gemv<xt::blas_index_t>(cxxblas::RowMajor,
-                                           g.transpose_b ? cxxblas::NoTrans : cxxblas::Trans, rows,
-                                           columns, T{1}, b, columns, a, 1, T{0}, c, 1);
-  }
-  cxxblas::gemm<xt::blas_index_t>(
-      cxxblas::RowMajor, g.transpose_a ? cxxblas::Trans : cxxblas::NoTrans,
-      g.transpose_b ? cxxblas::Trans : cxxblas::NoTrans, to_int(g.m), to_int(g.n), to_int(g.k),
-      static_cast<T>(g.alpha), a, to_int(g.transpose_a ? g.m : g.k), b,
-      to_int(g.transpose_b ? g.k : g.n), static_cast<T>(g.beta), c, to_int(g.n));
+  if (g.k > 1 && (g.m == 1 || g.n == 1)) return matrix_vector(g, a, b, c);
+  const Product<T> p{g.m,
+                     g.n,
+                     g.k,
+                     g.transpose_a,
+                     g.transpose_b,
+                     a,
+                     g.transpose_a ? g.m : g.k,
+                     b,
+                     g.transpose_b ? g.k : g.n,
+                     c,
+                     g.n,
+                     static_cast<T>(g.alpha),
+                     static_cast<T>(g.beta)};
+  if (g.k == 1) return outer(p);
+  product(p);
 }
 
 }  // namespace

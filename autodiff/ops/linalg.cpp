@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include <xtape/autodiff/kernels/gemm.hpp>
@@ -5,6 +6,7 @@
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
+#include <xtape/autodiff/threads.hpp>
 
 namespace xtape {
 namespace {
@@ -44,17 +46,17 @@ Spec matmul_infer(const InferArgs& args) {
   return {out, a.dtype};
 }
 
-// The product for operands of known shapes; a batch of matrices where they have more axes.
+// The product for operands of known shapes; a batch of matrices where they have more axes. One
+// product is shared out by gemm itself, where it is large enough; many small ones are here.
 class PreparedMatmul final : public Prepared {
  public:
   PreparedMatmul(const Shape& a, const Shape& b, const Shape& out, DType dtype,
                  const MatmulAttrs& t)
-      : g_(extents(a, b, t)),
-        dtype_(dtype),
-        batch_(leading(out)),
-        // Offsets count matrices.
-        loop_(batch_, {kernels::broadcast_strides(leading(a), batch_),
-                       kernels::broadcast_strides(leading(b), batch_)}) {}
+      : g_(extents(a, b, t)), dtype_(dtype), batch_(leading(out)), count_(batch_.size()) {
+    if (batch_.rank() == 0) return;
+    a_ = kernels::broadcast_strides(leading(a), batch_);
+    b_ = kernels::broadcast_strides(leading(b), batch_);
+  }
 
   void run(const void* const* in, void* out) const override {
     dispatch_floating(dtype_, [&](auto zero) {
@@ -62,20 +64,45 @@ class PreparedMatmul final : public Prepared {
       const auto *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
       auto* c = static_cast<T*>(out);
       if (batch_.rank() == 0) return kernels::gemm(g_, a, b, c);
-      loop_.each([&](const auto& offset) {
-        for (std::int64_t i = 0; i < loop_.inner(); ++i, c += g_.m * g_.n) {
-          kernels::gemm(g_, a + (offset[0] + i * loop_.inner_stride(0)) * g_.m * g_.k,
-                        b + (offset[1] + i * loop_.inner_stride(1)) * g_.k * g_.n, c);
-        }
-      });
+      many(a, b, c);
     });
   }
 
  private:
+  template <class T>
+  void many(const T* a, const T* b, T* c) const {
+    const auto products = [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i) {
+        const auto [in_a, in_b] = offsets(i);
+        kernels::gemm(g_, a + in_a * g_.m * g_.k, b + in_b * g_.k * g_.n, c + i * g_.m * g_.n);
+      }
+    };
+    const std::int64_t work = std::max<std::int64_t>(g_.m * g_.n * g_.k, 1);
+    const std::int64_t portion = std::max<std::int64_t>(kernels::kWorkPerPiece / work, 1);
+    const bool share =
+        count_ * work >= 2 * kernels::kWorkPerPiece && work < 2 * kernels::kWorkPerPiece;
+    if (!share) return products(0, count_);
+    detail::parallel_for((count_ + portion - 1) / portion, [&](std::int64_t piece) {
+      products(piece * portion, std::min(count_, (piece + 1) * portion));
+    });
+  }
+
+  // Where the operands of product i begin, counted in matrices.
+  std::pair<std::int64_t, std::int64_t> offsets(std::int64_t i) const {
+    std::int64_t in_a = 0, in_b = 0;
+    for (int axis = batch_.rank(); axis-- > 0; i /= batch_[axis]) {
+      const auto k = static_cast<std::size_t>(axis);
+      in_a += i % batch_[axis] * a_[k];
+      in_b += i % batch_[axis] * b_[k];
+    }
+    return {in_a, in_b};
+  }
+
   kernels::Gemm g_;
   DType dtype_;
   Shape batch_;
-  kernels::StridedLoop<2> loop_;
+  std::int64_t count_;
+  kernels::Strides a_, b_;
 };
 
 void matmul_kernel(const KernelArgs& args) {

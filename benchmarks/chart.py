@@ -7,7 +7,7 @@ import bars
 # (what, subjects of which the fastest counts, colour, radius)
 MARKS = [("limit", bars.LIMIT, "#9aa0a6", 4), ("hand-written", bars.HAND, "#e8710a", 5),
          ("xtape eager", (bars.EAGER,), "#7baaf7", 6), ("xtape program", (bars.PROGRAM,), "#174ea6", 6)]
-ROW, TOP, LABEL, PANEL, GAP = 22, 100, 150, 420, 60
+ROW, TOP, LABEL, PANEL, GAP = 22, 100, 165, 420, 60
 
 
 def shown(results):

@@ -135,9 +135,9 @@ class Program {
   }
   /// The same for any number of outputs. The result is valid until the next run; copies of its
   /// tensors stay.
-  std::span<const Tensor> run(std::span<const Tensor> arguments);
+  const std::vector<Tensor>& run(std::span<const Tensor> arguments);
   /// As above.
-  std::span<const Tensor> run(std::initializer_list<Tensor> arguments) {
+  const std::vector<Tensor>& run(std::initializer_list<Tensor> arguments) {
     return run(std::span(arguments.begin(), arguments.size()));
   }
 
@@ -165,8 +165,8 @@ class Program {
   bool defined() const { return data_ != nullptr; }
 
  private:
-  std::span<const Tensor> run_arguments(std::span<const program::Argument> arguments);
-  Tensor single(std::span<const Tensor> outputs) const;
+  const std::vector<Tensor>& run_arguments(std::span<const program::Argument> arguments);
+  Tensor single(const std::vector<Tensor>& outputs) const;
   detail::ProgramData& data() const;
 
   std::shared_ptr<detail::ProgramData> data_;
@@ -184,9 +184,7 @@ std::string json(const std::vector<StepProfile>& profile);
 /// Operations are noted, not computed. What a recording cannot see throws TapeError here: reading a
 /// value, values of other tapes, values computed outside by no_grad, operations of another thread.
 template <class F>
-Program compile(F f, const std::vector<Signature>& inputs, const CompileOptions& options = {}) {
-  std::vector<Spec> specs;
-  for (const Signature& s : inputs) specs.push_back(s.spec);
+Program compile(F f, std::vector<Spec> specs, const CompileOptions& options = {}) {
   constexpr int kArity = detail::arity<F>();
   if constexpr (std::is_invocable_v<F&, std::span<const Var>>) {
     return Program(
@@ -206,7 +204,9 @@ Program compile(F f, const std::vector<Signature>& inputs, const CompileOptions&
 /// The same, as `compile(f, {{64, 784}, {{64}, i64}})`.
 template <class F>
 Program compile(F f, std::initializer_list<Signature> inputs, const CompileOptions& options = {}) {
-  return compile(std::move(f), std::vector<Signature>(inputs), options);
+  std::vector<Spec> specs;
+  for (const Signature& s : inputs) specs.push_back(s.spec);
+  return compile(std::move(f), std::move(specs), options);
 }
 
 }  // namespace xtape

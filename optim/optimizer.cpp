@@ -89,11 +89,11 @@ bool Optimizer::program_fits() const {
 void Optimizer::compile_step() {
   recorded_frozen_.clear();
   recorded_dtype_.clear();
-  std::vector<Signature> signatures;
+  std::vector<Spec> signatures;
   for (const Parameter& p : parameters_) {
     recorded_frozen_.push_back(p.frozen());
     recorded_dtype_.push_back(p.dtype());
-    if (!p.frozen()) signatures.emplace_back(p.value().spec());
+    if (!p.frozen()) signatures.push_back(p.value().spec());
   }
   program_ = compile(
       [this](std::span<const Var> gradients) -> std::vector<Var> {

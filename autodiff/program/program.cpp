@@ -41,7 +41,7 @@ struct ProgramData {
 
   Entry record(const std::vector<Spec>& specs);
   Entry& entry_for(std::span<const program::Argument> arguments);
-  [[noreturn]] void refuse(std::span<const program::Argument> arguments) const;
+  void refuse(std::span<const program::Argument> arguments) const;
 };
 
 namespace {
@@ -166,7 +166,7 @@ class Turn {
 
 }  // namespace
 
-std::span<const Tensor> Program::run_arguments(std::span<const program::Argument> arguments) {
+const std::vector<Tensor>& Program::run_arguments(std::span<const program::Argument> arguments) {
   detail::ProgramData& d = data();
   const Turn turn(d);
   detail::ProgramData::Entry& e = d.entry_for(arguments);
@@ -175,7 +175,7 @@ std::span<const Tensor> Program::run_arguments(std::span<const program::Argument
   return e.outputs;
 }
 
-std::span<const Tensor> Program::run(std::span<const Tensor> arguments) {
+const std::vector<Tensor>& Program::run(std::span<const Tensor> arguments) {
   constexpr std::size_t kInline = 16;
   program::Argument few[kInline];
   std::vector<program::Argument> many(arguments.size() > kInline ? arguments.size() : 0);
@@ -184,7 +184,7 @@ std::span<const Tensor> Program::run(std::span<const Tensor> arguments) {
   return run_arguments({p, arguments.size()});
 }
 
-Tensor Program::single(std::span<const Tensor> outputs) const {
+Tensor Program::single(const std::vector<Tensor>& outputs) const {
   if (outputs.empty()) return {};
   if (outputs.size() == 1) return outputs[0];
   throw ValueError(data().options.name, "has " + std::to_string(outputs.size()) +

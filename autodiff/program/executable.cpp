@@ -11,6 +11,7 @@ struct GroupStep final : Step {
   using Step::Step;
   void run() override { group.run(); }
   void bound() override { group.prepare(); }
+  std::byte** address(std::byte** where) override { return group.address(where); }
   Group group;
 };
 
@@ -29,10 +30,8 @@ struct KernelStep final : Step {
   }
   void run() override {
     if (prepared) return prepared->run(const_cast<const void**>(in.data()), out);
-    node.op->kernel({*node.op, operands, out, node.spec, node.attrs.get()});
-  }
-  void bound() override {
     for (std::size_t k = 0; k < in.size(); ++k) operands[k].data = in[k];
+    node.op->kernel({*node.op, operands, out, node.spec, node.attrs.get()});
   }
   void open(const Graph& g, Id i, std::vector<Binding>& bindings) {
     for (std::size_t k = 0; k < in.size(); ++k) {
@@ -53,9 +52,6 @@ struct CheckStep final : Step {
   using Step::Step;
   void run() override {
     for (KernelStep& s : checks) s.run();
-  }
-  void bound() override {
-    for (KernelStep& s : checks) s.bound();
   }
   std::vector<KernelStep> checks;
 };
@@ -115,8 +111,16 @@ Executable::Executable(Graph g, const Passes& passes)
     if (s->group.memory_bytes()) s->group.use_memory(base_ + layout_.blocks[block++].offset);
   }
   for (Id u = 0; u < steps_.size(); ++u) {
-    for (const Binding& b : bindings[u]) bind(b.where, layout_.location[b.value], steps_[u].get());
-    steps_[u]->bound();
+    const auto changes = [&](const Binding& b) {
+      const Location::Kind kind = layout_.location[b.value].kind;
+      return kind != Location::Kind::arena && kind != Location::Kind::constant;
+    };
+    for (const bool changing : {false, true}) {
+      for (const Binding& b : bindings[u]) {
+        if (changes(b) == changing) bind(b.where, layout_.location[b.value], steps_[u].get());
+      }
+      if (!changing) steps_[u]->bound();
+    }
   }
   bind_copies(layout_.early, early_);
   bind_copies(layout_.late, late_);
@@ -139,8 +143,7 @@ void Executable::bind(std::byte** where, const Location& l, Step* owner) {
   Slot& slot = l.kind == Location::Kind::input       ? inputs_[l.index]
                : l.kind == Location::Kind::parameter ? parameters_[l.index]
                                                      : outputs_[l.index];
-  slot.where.push_back(where);
-  if (owner && (slot.steps.empty() || slot.steps.back() != owner)) slot.steps.push_back(owner);
+  slot.where.push_back(owner ? owner->address(where) : where);
 }
 
 void Executable::bind_copies(const std::vector<Layout::Copy>& plan, std::vector<Copy>& out) {
@@ -156,7 +159,6 @@ void Executable::move(Slot& slot, void* to) {
   if (slot.now == to) return;
   slot.now = to;
   for (std::byte** p : slot.where) *p = static_cast<std::byte*>(to);
-  for (Step* s : slot.steps) s->bound();
 }
 
 void Executable::find_arguments(std::span<const Argument> arguments) {

@@ -15,8 +15,10 @@ struct Step {
   explicit Step(Id u) : unit(u) {}
   virtual ~Step() = default;
   virtual void run() = 0;
-  /// Called after pointers of the step have changed.
+  /// Called once, when all addresses are there that do not change between runs.
   virtual void bound() {}
+  /// Where an address of the step that does change has to be written.
+  virtual std::byte** address(std::byte** where) { return where; }
   Id unit;
 };
 
@@ -73,7 +75,6 @@ class Executable {
   struct Slot {
     void* now = nullptr;
     std::vector<std::byte**> where;
-    std::vector<Step*> steps;
   };
 
   void bind(std::byte** where, const Location& l, Step* owner);

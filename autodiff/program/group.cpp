@@ -21,8 +21,20 @@ namespace {
 
 using Position = Group::Position;
 
-void run_op(const Instruction& i, const Position& p) {
+void run_op(const Instruction& i, Position p, std::int64_t cols) {
   const void* in[3];
+  if (i.each_row) {
+    // Long rows are runs of their own: an operand of one row or one element needs no copies then.
+    std::byte* out = p.at(i.out);
+    const std::byte* from[3];
+    for (int k = 0; k < i.op->arity; ++k) from[k] = p.at(i.in[k]);
+    const std::int64_t n = std::min(cols, p.count);
+    for (std::int64_t r = 0; r < p.rows; ++r) {
+      for (int k = 0; k < i.op->arity; ++k) in[k] = from[k] + r * i.in[k].next_row;
+      i.op->block({out + r * i.out.next_row, in, i.step, n, i.dtype, i.attrs});
+    }
+    return;
+  }
   for (int k = 0; k < i.op->arity; ++k) in[k] = p.at(i.in[k]);
   i.op->block({p.at(i.out), in, i.step, i.by_row ? p.rows : p.count, i.dtype, i.attrs});
 }
@@ -77,6 +89,8 @@ void accumulate(const Instruction& i, const Position& p, std::byte* acc, std::in
 void Group::run_other(const Instruction& i, const Position& p, std::int64_t chunk,
                       bool fresh) const {
   switch (i.kind) {
+    case Instruction::Kind::block:
+      return run_op(i, p, cols);
     case Instruction::Kind::expand:
       return expand(i, p, cols);
     case Instruction::Kind::tile:
@@ -99,11 +113,7 @@ void Group::run_block(std::int64_t begin, std::int64_t end, std::int64_t chunk, 
                    cols ? std::max<std::int64_t>((end - begin) / cols, 1) : 1,
                    memory};
   for (const Instruction& i : code) {
-    if (i.kind == Instruction::Kind::block) {
-      run_op(i, p);
-    } else {
-      run_other(i, p, chunk, fresh);
-    }
+    run_other(i, p, chunk, fresh);
   }
 }
 
@@ -153,7 +163,7 @@ void Group::prepare() {
   for (const Instruction& i : code) {
     Call c{};
     c.code = &i;
-    if (i.kind == Instruction::Kind::block) {
+    if (i.kind == Instruction::Kind::block && !i.each_row) {
       c.block = i.op->block;
       c.args = {p.at(i.out), nullptr, i.step, i.by_row ? rows : n, i.dtype, i.attrs};
       for (int k = 0; k < i.op->arity; ++k) c.in[k] = p.at(i.in[k]);
@@ -161,6 +171,24 @@ void Group::prepare() {
     calls_.push_back(c);
   }
   for (Call& c : calls_) c.args.in = c.in;
+}
+
+std::byte** Group::address(std::byte** base) {
+  for (std::size_t k = 0; k < calls_.size(); ++k) {
+    Call& c = calls_[k];
+    Instruction& i = code[k];
+    if (!c.block || base < reinterpret_cast<std::byte**>(&i) ||
+        base >= reinterpret_cast<std::byte**>(&i + 1)) {
+      continue;
+    }
+    if (base == &i.out.base) return reinterpret_cast<std::byte**>(&c.args.out);
+    for (int m = 0; m < 3; ++m) {
+      if (base == &i.in[m].base) {
+        return const_cast<std::byte**>(reinterpret_cast<const std::byte* const*>(&c.in[m]));
+      }
+    }
+  }
+  return base;
 }
 
 void Group::run_single() const {

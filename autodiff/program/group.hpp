@@ -11,6 +11,7 @@ struct Place {
   std::byte* base = nullptr;  ///< In scratch memory: the offset there.
   bool scratch = false;
   std::int32_t per_element = 0, per_row = 0, per_col = 0;
+  std::int64_t next_row = 0;  ///< Bytes from one row of the block to the next, for each_row.
 };
 
 /// One op of a group, or a helper of one.
@@ -24,6 +25,8 @@ struct Instruction {
   };
   Kind kind = Kind::block;
   bool by_row = false;  ///< Works on one element for each row.
+  bool each_row =
+      false;  ///< Runs once for each row of the block, which has an operand of one element.
   DType dtype = f32;
   std::uint8_t bytes = 4;  ///< Of an element, for the helpers.
   const Op* op = nullptr;
@@ -59,8 +62,10 @@ struct Group {
   /// Bytes of scratch memory and accumulators, for use_memory().
   std::size_t memory_bytes() const;
   void use_memory(std::byte* memory);
-  /// To be called when addresses have changed.
+  /// Settles what can be settled once all addresses are there that do not change between runs.
   void prepare();
+  /// Where an address that does change has to be written: `base` is that of one of the places.
+  std::byte** address(std::byte** base);
   struct Position;
 
  private:

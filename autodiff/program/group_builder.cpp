@@ -9,6 +9,10 @@ namespace {
 
 // Bytes of one value in one block: a handful of them stays in a first-level cache.
 constexpr std::int64_t kBlockBytes = 8192;
+// Rows from this length on are runs of their own where an operand has one element or one row.
+constexpr std::int64_t kLongRow = 256;
+// Blocks of such rows may be larger: what is done once for each row is then done for several.
+constexpr std::int64_t kRowBlockBytes = 32768;
 // Below this many element operations a second thread costs more than it saves.
 constexpr std::int64_t kParallelWork = 200'000;
 constexpr std::int64_t kMaxChunks = 16;
@@ -60,7 +64,8 @@ class Builder {
     out_.rows = out_.cols ? out_.n / out_.cols : 1;
     std::int64_t width = 4;
     for (const Id i : unit_.members) width = std::max<std::int64_t>(width, bytes_of(g_.nodes[i]));
-    const std::int64_t target = kBlockBytes / width;
+    const bool long_rows = unit_.rows && unit_.cols >= kLongRow;
+    const std::int64_t target = (long_rows ? kRowBlockBytes : kBlockBytes) / width;
     if (out_.cols == 0) {
       out_.block = std::min(out_.n, target);
     } else if (unit_.rows || out_.cols <= target) {
@@ -93,7 +98,8 @@ class Builder {
   void prepare(Id reader, Id in) {
     const Pattern::Kind kind = pattern(reader, in).kind;
     const bool tile = kind == Pattern::Kind::tile;
-    if (block_rows_ == 1 || (!tile && kind != Pattern::Kind::column)) return;
+    if (block_rows_ == 1 || out_.cols >= kLongRow) return;
+    if (!tile && kind != Pattern::Kind::column) return;
     const Id root = g_.root(in);
     if (repeated_.count({root, tile})) return;
     Instruction x;
@@ -135,11 +141,11 @@ class Builder {
     const Pattern::Kind kind = pattern(reader, in).kind;
     const bool tile = kind == Pattern::Kind::tile;
     Place& place = x.in[k];
-    const bool one =
-        kind == Pattern::Kind::scalar || (kind == Pattern::Kind::column && block_rows_ == 1);
-    x.step[k] = one ? 0 : 1;
-    if (const auto t = repeated_.find({root, tile});
-        t != repeated_.end() && (tile || kind == Pattern::Kind::column)) {
+    const bool column = kind == Pattern::Kind::column, alone = !repeated_.count({root, tile});
+    x.step[k] = kind == Pattern::Kind::scalar || (column && alone) ? 0 : 1;
+    if ((tile || column) && alone && block_rows_ > 1) x.each_row = true;
+    place.next_row = tile || kind == Pattern::Kind::scalar ? 0 : column ? bytes : bytes * out_.cols;
+    if (const auto t = repeated_.find({root, tile}); t != repeated_.end() && (tile || column)) {
       return read_temporary(x, k, t->second);
     }
     if (const auto t = temporary_.find(root); t != temporary_.end()) {
@@ -147,7 +153,7 @@ class Builder {
     }
     if (tile) {
       place.per_col = bytes;
-    } else if (kind == Pattern::Kind::column) {
+    } else if (column) {
       place.per_row = bytes;
     } else if (kind == Pattern::Kind::full) {
       (by_row(reader) ? place.per_row : place.per_element) = bytes;
@@ -158,6 +164,7 @@ class Builder {
   void write(Instruction& x, Id i) {
     const std::int32_t bytes = bytes_of(g_.nodes[i]);
     x.bytes = static_cast<std::uint8_t>(bytes);
+    x.out.next_row = bytes * out_.cols;
     if (units_.form[i] == Form::end) {
       x.kind = Instruction::Kind::accumulate;
       x.end = out_.ends.size();
@@ -197,8 +204,11 @@ class Builder {
     std::int64_t total = 0;
     for (Temporary& t : temporaries_) {  // in the order in which they are made
       const bool in_place = out_.code[t.first].kind == Instruction::Kind::block;
+      // What is made once for all blocks needs memory that no earlier instruction of the next block
+      // writes to.
       const auto fits = [&](const Slot& s) {
-        return s.bytes == t.bytes && (s.last < t.first || (s.last == t.first && in_place));
+        return t.last != kForever && s.bytes == t.bytes &&
+               (s.last < t.first || (s.last == t.first && in_place));
       };
       auto slot = std::find_if(slots.begin(), slots.end(), fits);
       if (slot == slots.end()) {

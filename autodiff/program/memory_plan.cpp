@@ -10,15 +10,13 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+constexpr int kRepairs = 32;
+constexpr std::size_t kRepairable = 512;
+
 bool together(const Block& a, const Block& b) { return a.first <= b.last && b.first <= a.last; }
 
-}  // namespace
-
-std::size_t plan_memory(std::vector<Block>& blocks) {
-  std::vector<std::size_t> order(blocks.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return blocks[a].bytes > blocks[b].bytes; });
+// Offsets for blocks placed one after the other in `order`, each into the lowest gap that holds it.
+std::size_t place(std::vector<Block>& blocks, const std::vector<std::size_t>& order) {
   std::vector<std::size_t> placed;  // by offset
   std::size_t total = 0;
   for (const std::size_t k : order) {
@@ -33,13 +31,54 @@ std::size_t plan_memory(std::vector<Block>& blocks) {
     }
     block.offset = at;
     total = std::max(total, at + bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), k,
-                                   [&](std::size_t a, std::size_t b) {
-                                     return blocks[a].offset < blocks[b].offset;
-                                   }),
-                  k);
+    const auto below = [&](std::size_t a, std::size_t b) {
+      return blocks[a].offset < blocks[b].offset;
+    };
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), k, below), k);
   }
   return total;
+}
+
+}  // namespace
+
+std::size_t plan_memory(std::vector<Block>& blocks) {
+  const std::size_t least = live_bytes(blocks);
+  std::vector<std::size_t> order(blocks.size());
+  std::vector<std::size_t> best_order;
+  std::vector<Block> best;
+  std::size_t best_total = ~std::size_t{0};
+  const auto keep_best = [&] {
+    const std::size_t total = place(blocks, order);
+    if (total >= best_total) return;
+    best_total = total;
+    best = blocks;
+    best_order = order;
+  };
+  const auto attempt = [&](auto key) {
+    if (best_total <= least) return;
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return key(blocks[a]) > key(blocks[b]); });
+    keep_best();
+  };
+  const auto steps = [](const Block& b) { return std::size_t{b.last - b.first + 1}; };
+  // No order is best for all; these miss the bound in different places.
+  attempt([](const Block& b) { return b.bytes; });
+  attempt([&](const Block& b) { return b.bytes * steps(b); });
+  attempt([&](const Block& b) { return steps(b); });
+  attempt([](const Block& b) { return ~std::size_t{b.first}; });
+  attempt([](const Block& b) { return std::size_t{b.last}; });
+  // What ends highest goes first, a few times over.
+  order = best_order;
+  for (int k = 0; k < kRepairs && blocks.size() <= kRepairable && best_total > least; ++k) {
+    const auto top = std::max_element(order.begin(), order.end(), [&](auto a, auto b) {
+      return blocks[a].offset + blocks[a].bytes < blocks[b].offset + blocks[b].bytes;
+    });
+    std::rotate(order.begin(), top, top + 1);
+    keep_best();
+  }
+  blocks = best;
+  return blocks.empty() ? 0 : best_total;
 }
 
 std::size_t live_bytes(const std::vector<Block>& blocks) {

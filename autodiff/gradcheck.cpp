@@ -203,7 +203,7 @@ Problem make_problem(const Recorded& record, std::vector<std::string> names,
     Tape tape;
     return scalar(tape, x).first.item();
   };
-  p.gradient = [scalar](const std::vector<Tensor>& x) {
+  p.gradient = [scalar](const std::vector<Tensor>& x) -> std::vector<Tensor> {
     Tape tape;
     const auto [s, targets] = scalar(tape, x);
     if (s.tape()) return tape.gradient(s, targets, {.unconnected = Unconnected::zero});

@@ -10,8 +10,11 @@ namespace {
 
 Tensor zeros_like(const Var& x) { return Tensor::zeros(x.shape(), x.dtype()); }
 
-std::vector<Tensor> zeros(const std::vector<Var>& xs) {
-  std::vector<Tensor> out;
+template <class T>
+using Recycled = std::vector<T, memory::Recycler<T>>;
+
+Tensors zeros(std::span<const Var> xs) {
+  Tensors out;
   for (const Var& x : xs) out.push_back(zeros_like(x));
   return out;
 }
@@ -22,7 +25,7 @@ std::vector<Tensor> zeros(const std::vector<Var>& xs) {
 // record; without, they are constants and the rules just compute.
 class Gradient {
  public:
-  Gradient(Tape& tape, const Var& y, const std::vector<Var>& xs, const GradientOptions& options,
+  Gradient(Tape& tape, const Var& y, std::span<const Var> xs, const GradientOptions& options,
            bool record)
       : tape_(tape),
         y_(y.index()),
@@ -37,13 +40,14 @@ class Gradient {
     check_before();
   }
 
-  std::vector<Var> run() {
+  Recycled<Var> run() {
     cotangents_.resize(y_ + 1 - low_);
     if (y_ >= low_) cotangents_[y_ - low_] = seed_;
     for (std::uint32_t i = y_ + 1; i-- > low_;) {
       if (cotangents_[i - low_].defined() && tape_.nodes_[i].edges) step(i);
     }
-    std::vector<Var> out;
+    Recycled<Var> out;
+    out.reserve(targets_.size());
     for (std::size_t k = 0; k < targets_.size(); ++k) {
       const std::uint32_t t = targets_[k];
       const bool reached = t <= y_ && cotangents_[t - low_].defined();
@@ -177,13 +181,13 @@ class Gradient {
 
   Tape& tape_;
   std::uint32_t y_, low_ = 0;
-  const std::vector<Var>& xs_;
-  std::vector<std::uint32_t> targets_;
+  std::span<const Var> xs_;
+  Recycled<std::uint32_t> targets_;
   const GradientOptions& options_;
   bool record_;
   Var seed_;
-  std::vector<std::uint8_t> flags_;
-  std::vector<Var> cotangents_;
+  Recycled<std::uint8_t> flags_;
+  Recycled<Var> cotangents_;
 };
 
 Var Vjp::in(int i) const {
@@ -244,12 +248,12 @@ std::uint32_t Tape::target_index(const Var& x, bool may_be_unconnected) const {
   return index;
 }
 
-std::vector<std::uint32_t> Tape::target_indices(const Var& y, const std::vector<Var>& xs,
-                                                const GradientOptions& options) {
+Tape::Recycled<std::uint32_t> Tape::target_indices(const Var& y, std::span<const Var> xs,
+                                                   const GradientOptions& options) {
   if (!owns(y)) {
     throw TapeError("gradient", "the output is not on this tape: it is a constant, or on another");
   }
-  std::vector<std::uint32_t> targets;
+  Recycled<std::uint32_t> targets;
   targets.reserve(xs.size());
   for (const Var& x : xs) {
     targets.push_back(target_index(x, options.unconnected == Unconnected::zero));
@@ -259,61 +263,60 @@ std::vector<std::uint32_t> Tape::target_indices(const Var& y, const std::vector<
 
 namespace {
 
-std::vector<Var> as_vars(const Parameters& ps) { return {ps.begin(), ps.end()}; }
+Recycled<Var> as_vars(const Parameters& ps) { return {ps.begin(), ps.end()}; }
 
-std::vector<Tensor> values(const std::vector<Var>& vars) {
-  std::vector<Tensor> out;
+Tensors values(const Recycled<Var>& vars) {
+  Tensors out;
   out.reserve(vars.size());
   for (const Var& v : vars) out.push_back(v.value());
   return out;
 }
 
+std::vector<Var> listed(const Recycled<Var>& vars) { return {vars.begin(), vars.end()}; }
+
 }  // namespace
 
-std::vector<Tensor> Tape::gradient(const Var& y, const std::vector<Var>& xs,
-                                   const GradientOptions& options) {
+Tensors Tape::gradient(const Var& y, std::span<const Var> xs, const GradientOptions& options) {
   if (is_constant(y) && options.unconnected == Unconnected::zero) return zeros(xs);
   return values(Gradient(*this, y, xs, options, false).run());
 }
 
-std::vector<Tensor> Tape::gradient(const Var& y, const Parameters& ps,
-                                   const GradientOptions& options) {
-  return gradient(y, as_vars(ps), options);
+Tensors Tape::gradient(const Var& y, const Parameters& ps, const GradientOptions& options) {
+  return gradient(y, std::span<const Var>(as_vars(ps)), options);
 }
 
-std::vector<Tensor> Tape::gradient(const Var& y, std::initializer_list<Var> xs,
-                                   const GradientOptions& options) {
-  return gradient(y, std::vector<Var>(xs), options);
+Tensors Tape::gradient(const Var& y, std::initializer_list<Var> xs,
+                       const GradientOptions& options) {
+  return gradient(y, std::span(xs.begin(), xs.size()), options);
 }
 
 Tensor Tape::gradient(const Var& y, const Var& x, const GradientOptions& options) {
-  return gradient(y, std::vector<Var>{x}, options)[0];
+  return gradient(y, std::span(&x, 1), options)[0];
 }
 
-std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
-                          const GradientOptions& options) {
+std::vector<Var> gradient(const Var& y, std::span<const Var> xs, const GradientOptions& options) {
   Tape* tape = y.tape();
   if (Tape::is_constant(y) && options.unconnected == Unconnected::zero) {
-    const std::vector<Tensor> none = zeros(xs);
+    const Tensors none = zeros(xs);
     return {none.begin(), none.end()};
   }
   if (!tape) {
     throw TapeError("gradient", "the output is on no tape: it is a constant, or a parameter alone");
   }
-  return Gradient(*tape, y, xs, options, true).run();
+  return listed(Gradient(*tape, y, xs, options, true).run());
 }
 
 std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOptions& options) {
-  return gradient(y, as_vars(ps), options);
+  return gradient(y, std::span<const Var>(as_vars(ps)), options);
 }
 
 std::vector<Var> gradient(const Var& y, std::initializer_list<Var> xs,
                           const GradientOptions& options) {
-  return gradient(y, std::vector<Var>(xs), options);
+  return gradient(y, std::span(xs.begin(), xs.size()), options);
 }
 
 Var gradient(const Var& y, const Var& x, const GradientOptions& options) {
-  return gradient(y, std::vector<Var>{x}, options)[0];
+  return gradient(y, std::span(&x, 1), options)[0];
 }
 
 }  // namespace xtape

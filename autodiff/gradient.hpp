@@ -11,7 +11,7 @@ namespace xtape {
 /// @returns a Var of x's shape. @throws as Tape::gradient.
 Var gradient(const Var& y, const Var& x, const GradientOptions& options = {});
 /// As above, one gradient per target, in order.
-std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
+std::vector<Var> gradient(const Var& y, std::span<const Var> xs,
                           const GradientOptions& options = {});
 /// As above, for a braced list of variables and parameters.
 std::vector<Var> gradient(const Var& y, std::initializer_list<Var> xs,

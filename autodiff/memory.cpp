@@ -7,14 +7,15 @@
 
 #include <xtape/autodiff/memory.hpp>
 
-// Small blocks come from malloc, whose per-thread cache is hard to beat. Larger ones are rounded up
-// to one of four sizes per power of two and kept for reuse when freed: a fresh page costs more than
-// the arithmetic on it (a libtorch step over 10^7 elements spends two thirds of its time in page
-// faults). The pool is a leaked singleton, so that tensors with static storage may outlive main.
+// Freed blocks are kept for the next of the same size: a step of training asks for the same ones
+// again and again, and a fresh page costs more than the arithmetic on it (a libtorch step over 10^7
+// elements spends two thirds of its time in page faults). Small blocks are kept by each thread for
+// itself, without a lock; larger ones, rounded up to one of four sizes per power of two, in one
+// pool, which is a leaked singleton, so that tensors with static storage may outlive main.
 namespace xtape::memory {
 namespace {
 
-constexpr std::size_t kSmall = 1024;
+constexpr std::size_t kSmall = 1024;  // a multiple of SmallBlocks::kStep
 constexpr std::size_t kAlign = 64;
 constexpr std::size_t kMaxCached = std::size_t{1} << 30;
 
@@ -43,11 +44,64 @@ Pool& pool() {
   return *p;
 }
 
+// Freed small blocks of one thread, linked through their first words.
+class SmallBlocks {
+ public:
+  ~SmallBlocks() {
+    trim();
+    gone_ = true;  // what other thread-locals give back later goes to free()
+  }
+  void* take(std::size_t bytes) {
+    List& list = lists_[index(bytes)];
+    if (Link* const block = list.first) {
+      list.first = block->next;
+      --list.count;
+      return block;
+    }
+    return std::malloc(rounded(bytes));
+  }
+  void give(void* p, std::size_t bytes) noexcept {
+    List& list = lists_[index(bytes)];
+    if (gone_ || list.count * rounded(bytes) >= kMost) return std::free(p);
+    list.first = new (p) Link{list.first};
+    ++list.count;
+  }
+  void trim() noexcept {
+    for (List& list : lists_) {
+      while (Link* const block = list.first) {
+        list.first = block->next;
+        std::free(block);
+      }
+      list.count = 0;
+    }
+  }
+
+ private:
+  struct Link {
+    Link* next;
+  };
+  struct List {
+    Link* first = nullptr;
+    std::size_t count = 0;
+  };
+  static constexpr std::size_t kStep = 32;
+  static constexpr std::size_t kMost = std::size_t{4} << 20;  // bytes kept of one size
+  static std::size_t index(std::size_t bytes) { return bytes ? (bytes - 1) / kStep : 0; }
+  static std::size_t rounded(std::size_t bytes) { return (index(bytes) + 1) * kStep; }
+  std::array<List, kSmall / kStep> lists_{};
+  bool gone_ = false;
+};
+
+SmallBlocks& small_blocks() {
+  static thread_local SmallBlocks blocks;
+  return blocks;
+}
+
 }  // namespace
 
 void* allocate(std::size_t bytes) {
   if (bytes < kSmall) {
-    if (void* p = std::malloc(bytes)) return p;
+    if (void* p = small_blocks().take(bytes)) return p;
     throw std::bad_alloc();
   }
   const SizeClass c = size_class(bytes);
@@ -78,7 +132,7 @@ void* allocate(std::size_t bytes) {
 }
 
 void release(void* block, std::size_t bytes) noexcept {
-  if (bytes < kSmall) return std::free(block);
+  if (bytes < kSmall) return small_blocks().give(block, bytes);
   const SizeClass c = size_class(bytes);
   Pool& p = pool();
   {
@@ -102,7 +156,14 @@ Stats stats() noexcept {
   return {p.live, p.peak, p.cached};
 }
 
+void reset_peak() noexcept {
+  Pool& p = pool();
+  const std::lock_guard lock(p.mutex);
+  p.peak = p.live;
+}
+
 void trim() noexcept {
+  small_blocks().trim();
   Pool& p = pool();
   const std::lock_guard lock(p.mutex);
   for (auto& list : p.free) {

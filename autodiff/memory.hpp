@@ -23,8 +23,22 @@ struct Stats {
 };
 /// The present counts.
 Stats stats() noexcept;
-/// Returns every cached block to the system.
+/// Forgets the peak so far: peak_bytes counts from what lives now.
+void reset_peak() noexcept;
+/// Returns every cached block to the system; small ones of the calling thread only.
 void trim() noexcept;
+
+/// An allocator over allocate() and release(), for containers that come and go in every step.
+template <class T>
+struct Recycler {
+  using value_type = T;
+  Recycler() noexcept = default;
+  template <class U>
+  Recycler(const Recycler<U>&) noexcept {}
+  T* allocate(std::size_t n) { return static_cast<T*>(memory::allocate(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t n) noexcept { release(p, n * sizeof(T)); }
+  friend bool operator==(const Recycler&, const Recycler&) noexcept { return true; }
+};
 
 }  // namespace memory
 

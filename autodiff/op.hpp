@@ -20,6 +20,9 @@ struct Op;
 class Attrs : public detail::Counted {
  public:
   virtual ~Attrs() = default;
+  // They come and go with every operation.
+  static void* operator new(std::size_t bytes) { return memory::allocate(bytes); }
+  static void operator delete(void* p, std::size_t bytes) { memory::release(p, bytes); }
   /// For people, e.g. "axes (1,), keepdims".
   virtual std::string str() const = 0;
   /// Same type and same value.

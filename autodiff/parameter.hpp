@@ -89,6 +89,7 @@ class Parameter {
   detail::Ref<detail::ParameterData> data_;
 };
 
-using Parameters = std::vector<Parameter>;
+/// Handles of several parameters.
+using Parameters = std::vector<Parameter, memory::Recycler<Parameter>>;
 
 }  // namespace xtape

@@ -67,7 +67,7 @@ struct Recorder {
         : heap(n > kInline ? n : 0), p(n > kInline ? heap.data() : fixed) {}
     T& operator[](std::size_t i) { return p[i]; }
     T fixed[kInline]{};
-    std::vector<T> heap;
+    std::vector<T, memory::Recycler<T>> heap;
     T* p;
   };
 
@@ -227,14 +227,16 @@ Var apply(const Op& op, std::span<const Var* const> inputs, AttrsRef attrs) {
 }
 
 Tape::Tape() : slot_(acquire_slot(this)) {
-  nodes_.reserve(32);  // a small network fits without growing
-  edges_.reserve(64);
+  nodes_.reserve(slot_->nodes);
+  edges_.reserve(slot_->edges);
 }
 
 Tape::~Tape() {
   Slots& s = slots();
   const std::lock_guard lock(s.mutex);
   slot_->tape = nullptr;
+  slot_->nodes = size();
+  slot_->edges = static_cast<std::uint32_t>(edges_.size());
   ++slot_->generation;
   s.free.push_back(slot_);
 }

@@ -68,14 +68,14 @@ class Tape {
   /// parameter was modified since it was read. Nothing has changed then.
   Tensor gradient(const Var& y, const Var& x, const GradientOptions& options = {});
   /// As above, one gradient per target, in order.
-  std::vector<Tensor> gradient(const Var& y, const std::vector<Var>& xs,
-                               const GradientOptions& options = {});
+  Tensors gradient(const Var& y, std::span<const Var> xs,
+                   const GradientOptions& options = {});
   /// As above, for a braced list of variables and parameters.
-  std::vector<Tensor> gradient(const Var& y, std::initializer_list<Var> xs,
-                               const GradientOptions& options = {});
+  Tensors gradient(const Var& y, std::initializer_list<Var> xs,
+                   const GradientOptions& options = {});
   /// As above, for parameters.
-  std::vector<Tensor> gradient(const Var& y, const Parameters& ps,
-                               const GradientOptions& options = {});
+  Tensors gradient(const Var& y, const Parameters& ps,
+                   const GradientOptions& options = {});
 
   /// True on the tape of a compile(): operations are noted there, not computed.
   bool recording() const { return recorder_ != nullptr; }
@@ -96,7 +96,7 @@ class Tape {
   friend class Gradient;
   friend class Var;
   friend class Vjp;
-  friend std::vector<Var> gradient(const Var& y, const std::vector<Var>& xs,
+  friend std::vector<Var> gradient(const Var& y, std::span<const Var> xs,
                                    const GradientOptions& options);
 
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
@@ -125,20 +125,28 @@ class Tape {
   };
 
   Var leaf(const Op& op, const Tensor& value, bool requires_grad, AttrsRef attrs = {});
+  template <class T>
+  using Recycled = std::vector<T, memory::Recycler<T>>;
+
   void store(const Parameter& p, const Var& value);
   void check_thread() const;
   Var handle(std::uint32_t index, Tensor value) const;
   bool owns(const Var& v) const;
   static bool is_constant(const Var& y);
   std::uint32_t target_index(const Var& x, bool may_be_unconnected) const;
-  std::vector<std::uint32_t> target_indices(const Var& y, const std::vector<Var>& xs,
+  Recycled<std::uint32_t> target_indices(const Var& y, std::span<const Var> xs,
                                             const GradientOptions& options);
   std::string describe(std::uint32_t index) const;
   static const Parameter* parameter_of(const Node& n);
 
-  std::vector<Node> nodes_;
-  std::vector<std::uint32_t> edges_;
-  std::unordered_map<const detail::ParameterData*, Place> parameters_;
+  using Places =
+      std::unordered_map<const detail::ParameterData*, Place, std::hash<const void*>,
+                         std::equal_to<>,
+                         memory::Recycler<std::pair<const detail::ParameterData* const, Place>>>;
+
+  Recycled<Node> nodes_;
+  Recycled<std::uint32_t> edges_;
+  Places parameters_;
   std::vector<Store> stores_;
   std::map<std::uint32_t, std::string> labels_;
   detail::TapeSlot* slot_;

@@ -5,6 +5,7 @@
 #include <iosfwd>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <xtape/autodiff/dtype.hpp>
 #include <xtape/autodiff/memory.hpp>
@@ -199,6 +200,13 @@ class Tensor {
   }
 
   detail::Ref<detail::TensorData> data_;
+};
+
+/// Several tensors, such as gradients. Its memory is recycled; converts to std::vector.
+class Tensors : public std::vector<Tensor, memory::Recycler<Tensor>> {
+ public:
+  using std::vector<Tensor, memory::Recycler<Tensor>>::vector;
+  operator std::vector<Tensor>() const { return {begin(), end()}; }
 };
 
 std::ostream& operator<<(std::ostream& os, const Tensor& t);

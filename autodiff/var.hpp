@@ -16,6 +16,8 @@ namespace detail {
 struct TapeSlot {
   Tape* tape = nullptr;
   std::uint32_t generation = 0;
+  // How large the last tape in this slot became: the next one is likely to.
+  std::uint32_t nodes = 32, edges = 64;
 };
 }  // namespace detail
 

@@ -108,18 +108,17 @@ void Optimizer::compile_step() {
       signatures, {.name = "optimizer"});
 }
 
-void Optimizer::step(const std::vector<Tensor>& gradients) {
-  std::vector<Spec> specs;
-  specs.reserve(gradients.size());
+void Optimizer::step(std::span<const Tensor> gradients) {
+  specs_.clear();
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     const bool needed = i < parameters_.size() && !parameters_[i].frozen();
     if (needed && !gradients[i].defined()) {
       throw ValueError(parameters_[i].name(),
                        "has no gradient: take it from tape.gradient(loss, parameters)");
     }
-    specs.push_back(needed ? gradients[i].spec() : Spec{});
+    specs_.push_back(needed ? gradients[i].spec() : Spec{});
   }
-  check(specs);
+  check(specs_);
   live_.clear();
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     if (!parameters_[i].frozen()) live_.push_back(gradients[i]);
@@ -134,7 +133,7 @@ void Optimizer::step(const std::vector<Tensor>& gradients) {
 }
 
 void Optimizer::step(std::initializer_list<Tensor> gradients) {
-  step(std::vector<Tensor>(gradients));
+  step(std::span(gradients.begin(), gradients.size()));
 }
 
 void Optimizer::step(const std::vector<Var>& gradients) {
@@ -144,7 +143,7 @@ void Optimizer::step(const std::vector<Var>& gradients) {
   if (!recording) {
     std::vector<Tensor> values;
     for (const Var& g : gradients) values.push_back(g.defined() ? g.value() : Tensor());
-    return step(values);
+    return step(std::span<const Tensor>(values));
   }
   std::vector<Spec> specs;
   for (const Var& g : gradients) specs.push_back(g.value().spec());

@@ -25,7 +25,7 @@ class Optimizer {
   /// One update of every parameter that is not frozen; `gradients` in the order of parameters().
   /// @throws ValueError, ShapeError or DTypeError naming the parameter whose gradient is missing,
   /// does not fit or (ValueError) is not finite; no parameter has changed then.
-  void step(const std::vector<Tensor>& gradients);
+  void step(std::span<const Tensor> gradients);
   /// As above.
   void step(std::initializer_list<Tensor> gradients);
   /// The same for recorded gradients, inside compile(): notes the update, which every run of the
@@ -61,6 +61,7 @@ class Optimizer {
   Program program_;  // the eager step
   std::vector<bool> recorded_frozen_;
   std::vector<DType> recorded_dtype_;
+  std::vector<Spec> specs_;   // of the gradients
   std::vector<Tensor> live_;  // gradients of those that are not frozen
 };
 

@@ -111,6 +111,8 @@ class Vjp {
   const T& attrs() const {
     return get_attrs<T>(raw_attrs());
   }
+  /// Whether a differentiable gradient is wanted: what the rule computes is recorded.
+  bool recording() const { return record_; }
 
  private:
   friend class Gradient;

@@ -13,7 +13,8 @@ std::vector<const Op*> collect() {
   for (const auto family :
        {families::arithmetic, families::transcendental, families::comparison, families::reduction,
         families::along_axis, families::shaping, families::slicing, families::indexing,
-        families::linalg, families::user, families::checks}) {
+        families::linalg, families::user, families::checks,
+        families::random, families::checkpointing}) {
     const auto ops = family();
     all.insert(all.end(), ops.begin(), ops.end());
   }

@@ -342,6 +342,14 @@ void Tape::rewind(std::uint32_t mark) {
   ++epoch_;
 }
 
+Parameters Tape::used_parameters() const {
+  Parameters out;
+  for (const Node& n : nodes_) {
+    if (const Parameter* p = parameter_of(n)) out.push_back(*p);
+  }
+  return out;
+}
+
 std::string Tape::describe(std::uint32_t index) const {
   const Node& n = nodes_[index];
   std::string s = "%" + std::to_string(index) + " " + std::string(n.op->name);

@@ -68,14 +68,12 @@ class Tape {
   /// parameter was modified since it was read. Nothing has changed then.
   Tensor gradient(const Var& y, const Var& x, const GradientOptions& options = {});
   /// As above, one gradient per target, in order.
-  Tensors gradient(const Var& y, std::span<const Var> xs,
-                   const GradientOptions& options = {});
+  Tensors gradient(const Var& y, std::span<const Var> xs, const GradientOptions& options = {});
   /// As above, for a braced list of variables and parameters.
   Tensors gradient(const Var& y, std::initializer_list<Var> xs,
                    const GradientOptions& options = {});
   /// As above, for parameters.
-  Tensors gradient(const Var& y, const Parameters& ps,
-                   const GradientOptions& options = {});
+  Tensors gradient(const Var& y, const Parameters& ps, const GradientOptions& options = {});
 
   /// True on the tape of a compile(): operations are noted there, not computed.
   bool recording() const { return recorder_ != nullptr; }
@@ -85,6 +83,8 @@ class Tape {
   /// Forgets every node from `mark` on. Handles to them throw from now on.
   /// @throws TapeError when mark > size().
   void rewind(std::uint32_t mark = 0);
+  /// Every parameter that an operation on this tape has used, in that order.
+  Parameters used_parameters() const;
   /// One line per node: index, op, attributes, inputs, shape, dtype, label.
   std::string str() const;
 
@@ -135,7 +135,7 @@ class Tape {
   static bool is_constant(const Var& y);
   std::uint32_t target_index(const Var& x, bool may_be_unconnected) const;
   Recycled<std::uint32_t> target_indices(const Var& y, std::span<const Var> xs,
-                                            const GradientOptions& options);
+                                         const GradientOptions& options);
   std::string describe(std::uint32_t index) const;
   static const Parameter* parameter_of(const Node& n);
 

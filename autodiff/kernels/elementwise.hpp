@@ -29,6 +29,17 @@ struct Run : Operand<T> {
   explicit Run(const T* x) : Operand<T>{x, 1} {}
 };
 
+// n < kBlock elements: a call of memcpy would take longer than the copies.
+template <class T>
+XTAPE_INLINE void copy_few(T* to, const T* from, std::int64_t n) {
+  for (std::int64_t k = 0; k < n; ++k) {
+    to[k] = from[k];
+#if defined(__GNUC__) || defined(__clang__)
+    asm volatile("" : : : "memory");  // or the compiler would make that call of it
+#endif
+  }
+}
+
 /// An operand, block by block.
 template <class T>
 class Blocks {
@@ -44,7 +55,7 @@ class Blocks {
     if (step_ == 0) return stage_;
     const T* p = p_ + i * step_;
     fill(*p);
-    if (n > 1) std::memcpy(stage_, p, static_cast<std::size_t>(n) * sizeof(T));
+    copy_few(stage_, p, n);
     return stage_;
   }
 
@@ -91,15 +102,11 @@ XTAPE_INLINE void each_block(const F& f, Out* out, std::int64_t n, Blocks<T>&&..
   if (rest == 0) return;
   alignas(64) Out last[kBlock];
   block(f, last, in.part(i, rest)...);
-  if (rest == 1) {
-    out[i * kBlock] = last[0];  // scalars deserve better than a call
-  } else {
-    std::memcpy(out + i * kBlock, last, static_cast<std::size_t>(rest) * sizeof(Out));
-  }
+  copy_few(out + i * kBlock, last, rest);
 }
 
 /// Functors of one operation (or a product and a sum, which contract alike everywhere): their bits
-/// are the same in a vector and alone, so that single numbers need no block. They say so by a
+/// are the same in a vector and alone, so that a few numbers need no block. They say so by a
 /// member kPlain.
 template <class F>
 concept Plain = F::kPlain;
@@ -109,8 +116,8 @@ template <class F, class Out, class... T>
 void run(const F& f, Out* out, std::int64_t n, Operand<T>... in) {
   at_simd_level([=]() XTAPE_INLINE_LAMBDA {
     if constexpr (Plain<F>) {
-      if (n == 1) {
-        *out = f(*in.p...);
+      if (n < kBlock) {
+        for (std::int64_t k = 0; k < n; ++k) out[k] = f(in.p[k * in.step]...);
         return;
       }
     }

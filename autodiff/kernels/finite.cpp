@@ -11,6 +11,16 @@ namespace {
 template <class U>
 bool finite(const void* x, std::int64_t n, U one) {
   const auto* bits = static_cast<const unsigned char*>(x);
+  constexpr std::int64_t kFew = 8;
+  if (n <= kFew) {  // before the choice of an instruction set has paid
+    bool all = true;
+    for (std::int64_t i = 0; i < n; ++i) {
+      U u;
+      std::memcpy(&u, bits + i * static_cast<std::int64_t>(sizeof(U)), sizeof(U));
+      all &= (u & (~U{0} >> 1)) + one < (U{1} << (8 * sizeof(U) - 1));
+    }
+    return all;
+  }
   return at_simd_level([=]() XTAPE_INLINE_LAMBDA {
     constexpr U kSign = U{1} << (8 * sizeof(U) - 1);
     U seen = 0;

@@ -15,13 +15,26 @@ struct CheckAttrs {
   bool operator==(const CheckAttrs&) const { return true; }
 };
 
-void require_finite_kernel(const KernelArgs& a) {
-  const Spec& s = *a.in[0].spec;
-  if (kernels::all_finite(a.in[0].data, s.dtype, s.shape.size())) return;
-  throw ValueError(get_attrs<CheckAttrs>(a.attrs).what,
+void check(const void* x, const Spec& s, const std::string& what) {
+  if (kernels::all_finite(x, s.dtype, s.shape.size())) return;
+  throw ValueError(what,
                    "its gradient has NaN or infinite elements: lower the learning rate, or look "
                    "for the op that made them");
 }
+
+void require_finite_kernel(const KernelArgs& a) {
+  check(a.in[0].data, *a.in[0].spec, get_attrs<CheckAttrs>(a.attrs).what);
+}
+
+class PreparedCheck final : public Prepared {
+ public:
+  PreparedCheck(const Spec& spec, std::string what) : spec_(spec), what_(std::move(what)) {}
+  void run(const void* const* in, void*) const override { check(in[0], spec_, what_); }
+
+ private:
+  Spec spec_;
+  std::string what_;
+};
 
 std::vector<Sample> require_finite_samples(const Sampler& s) {
   std::vector<Sample> out;
@@ -42,6 +55,9 @@ constexpr Op kRequireFinite{.name = "require_finite",
                             .aliases = true,
                             .throws = true,
                             .checks = true,
+                            .prepare = [](const InferArgs& a, const Spec& s) -> Prepared* {
+                              return new PreparedCheck(s, get_attrs<CheckAttrs>(a.attrs).what);
+                            },
                             .samples = require_finite_samples};
 
 }  // namespace

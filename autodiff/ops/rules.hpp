@@ -165,5 +165,7 @@ Family indexing();
 Family linalg();
 Family user();
 Family checks();
+Family random();
+Family checkpointing();
 
 }  // namespace xtape::families

@@ -36,6 +36,7 @@ class Gradient {
     seed_ = make_seed(y);
     low_ = y_ + 1;
     for (const std::uint32_t t : targets_) low_ = std::min(low_, t);  // kNone is above all
+    find_superseded();
     mark_dependents();
     check_before();
   }
@@ -58,6 +59,16 @@ class Gradient {
 
  private:
   enum : std::uint8_t { kDepends = 1, kLive = 2, kTarget = 4 };
+
+  // Values that assign() replaced in this recording: what comes through them would be lost.
+  void find_superseded() {
+    for (const auto& [p, at] : tape_.superseded_) {
+      for (const std::uint32_t t : targets_) {
+        if (t != Tape::kNone && t == tape_.parameters_[p.id()].current) old_.push_back(at);
+      }
+    }
+    for (const std::uint32_t t : old_) low_ = std::min(low_, t);
+  }
 
   std::uint8_t& flag(std::uint32_t i) { return flags_[i - low_]; }
   bool depends(std::uint32_t i) { return i != Tape::kNone && i >= low_ && (flag(i) & kDepends); }
@@ -88,6 +99,9 @@ class Gradient {
     flags_.assign(y_ >= low_ ? y_ + 1 - low_ : 0, 0);
     for (const std::uint32_t t : targets_) {
       if (t <= y_) flag(t) |= kDepends | kTarget;
+    }
+    for (const std::uint32_t t : old_) {
+      if (t <= y_) flag(t) |= kDepends;
     }
     for (std::uint32_t i = low_; i <= y_; ++i) {
       const Tape::Node& n = tape_.nodes_[i];
@@ -120,6 +134,12 @@ class Gradient {
         flag(from) |= kLive;
         check_reads(n, rule.reads);
       }
+    }
+    for (const std::uint32_t t : old_) {
+      if (t > y_ || !(flag(t) & kLive)) continue;
+      throw TapeError("gradient", "the output depends on " + tape_.describe(t) +
+                                      " as it was before assign() changed it: take the gradient "
+                                      "first, then update");
     }
     if (options_.unconnected == Unconnected::zero) return;
     for (const std::uint32_t t : targets_) {
@@ -182,7 +202,7 @@ class Gradient {
   Tape& tape_;
   std::uint32_t y_, low_ = 0;
   std::span<const Var> xs_;
-  Recycled<std::uint32_t> targets_;
+  Recycled<std::uint32_t> targets_, old_;
   const GradientOptions& options_;
   bool record_;
   Var seed_;

@@ -131,7 +131,9 @@ class Program {
   template <class... T>
   Tensor operator()(const T&... arguments) {
     const program::Argument list[] = {program::argument(arguments)..., {}};
-    return single(run_arguments({list, sizeof...(T)}));
+    check_single();
+    const std::vector<Tensor>& out = run_arguments({list, sizeof...(T)});
+    return out.empty() ? Tensor() : out[0];
   }
   /// The same for any number of outputs. The result is valid until the next run; copies of its
   /// tensors stay.
@@ -166,7 +168,7 @@ class Program {
 
  private:
   const std::vector<Tensor>& run_arguments(std::span<const program::Argument> arguments);
-  Tensor single(const std::vector<Tensor>& outputs) const;
+  void check_single() const;
   detail::ProgramData& data() const;
 
   std::shared_ptr<detail::ProgramData> data_;

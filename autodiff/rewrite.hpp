@@ -28,6 +28,8 @@ class Rewrite {
   const T& attrs() const {
     return get_attrs<T>(attrs_);
   }
+  /// The same whatever their type.
+  const Attrs* raw_attrs() const { return attrs_; }
   /// The one value that every element of the constant input i has; nothing for other inputs.
   std::optional<double> constant(std::size_t i) const;
   /// The op whose result `v` is; nullptr for leaves.

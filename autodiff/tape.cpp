@@ -168,15 +168,13 @@ struct Recorder {
     Tensor out;
     if (tape && tape->recording()) {
       out = Tensor::symbolic(spec);
-    } else if (op.aliases) {
-      const KernelArgs::Operand operand{values[0]->raw(), specs[0]};
-      if (op.checks) op.kernel({op, {&operand, 1}, nullptr, spec, attrs.get()});
-      out = values[0]->reshape(spec.shape);
     } else {
-      out = Tensor::empty(spec.shape, spec.dtype);
-      Small<KernelArgs::Operand> operands(n);
-      for (std::size_t i = 0; i < n; ++i) operands[i] = {values[i]->raw(), specs[i]};
-      op.kernel({op, {operands.p, n}, out.raw(), spec, attrs.get()});
+      out = op.aliases ? values[0]->reshape(spec.shape) : Tensor::empty(spec.shape, spec.dtype);
+      if (!op.aliases || op.checks) {
+        Small<KernelArgs::Operand> operands(n);
+        for (std::size_t i = 0; i < n; ++i) operands[i] = {values[i]->raw(), specs[i]};
+        op.kernel({op, {operands.p, n}, op.checks ? nullptr : out.raw(), spec, attrs.get()});
+      }
     }
     if (tape) return record(values.p, std::move(attrs), std::move(out));
     Var v(std::move(out));
@@ -312,6 +310,7 @@ void Tape::store(const Parameter& p, const Var& value) {
   // A node of its own: gradients by the parameter's new value end here.
   const Var cut = stop_gradient(value);
   nodes_[cut.index_].requires_grad = !p.frozen();
+  superseded_.emplace_back(p, parameters_[p.id()].current);
   parameters_[p.id()].current = cut.index_;
   std::erase_if(stores_, [&](const Store& s) { return s.target == p; });
   stores_.push_back({p, cut.index_});
@@ -320,7 +319,10 @@ void Tape::store(const Parameter& p, const Var& value) {
 void assign(Parameter& p, const Var& value) {
   Tape* tape = value.tape();
   if (tape && tape->recording()) return tape->store(p, value);
-  p.assign(value.value());
+  throw TapeError(p.name(),
+                  "assign() of a value that compile() does not record would act once, not in every "
+                  "run: compute it from recorded values (beside(q, x) puts a parameter q where x "
+                  "is), or write p.assign(tensor) outside");
 }
 
 const Parameter* Tape::parameter_of(const Node& n) {
@@ -334,6 +336,7 @@ void Tape::rewind(std::uint32_t mark) {
     throw TapeError("rewind", "mark " + std::to_string(mark) + " is beyond the tape's size " +
                                   std::to_string(size()));
   }
+  if (recording()) throw TapeError("rewind", "a recording cannot be rewound");
   if (mark == size()) return;
   edges_.resize(nodes_[mark].first_edge);
   nodes_.erase(nodes_.begin() + mark, nodes_.end());

@@ -148,16 +148,17 @@ class Tape {
   Recycled<std::uint32_t> edges_;
   Places parameters_;
   std::vector<Store> stores_;
+  std::vector<std::pair<Parameter, std::uint32_t>> superseded_;  // nodes of older values
   std::map<std::uint32_t, std::string> labels_;
   detail::TapeSlot* slot_;
   std::uint32_t epoch_ = 0;
   const void* recorder_ = nullptr;  // the thread that records, see recording()
 };
 
-/// Gives parameter `p` the value of `value`: at once, or (when `value` is recorded by compile()) in
-/// every run of the program, after everything that may throw. Uses of `p` later in the recording
-/// see the new value.
-/// @throws ShapeError or DTypeError as Parameter::assign.
+/// Gives parameter `p` the recorded value `value` in every run of the program that compile() makes,
+/// after everything that may throw. Uses of `p` later in the recording see the new value. Outside
+/// of recordings it is p.assign(tensor).
+/// @throws ShapeError or DTypeError as Parameter::assign; TapeError when `value` is not recorded.
 void assign(Parameter& p, const Var& value);
 
 }  // namespace xtape

@@ -11,6 +11,10 @@ Var reduce(const Var& each, Reduction r) {
 
 // Labels 0 and 1 for a single output: numbers of its shape.
 Var binary_targets(const char* loss, const Var& y, const Var& labels) {
+  if (labels.value().is_symbolic()) {  // one_hot looks at them in every run
+    const Var on = slice(one_hot(labels, 2, y.dtype()), -1, {1, 2});
+    return reshape(on, y.shape());
+  }
   for (const std::int64_t l : labels.value().span<std::int64_t>()) {
     if (l == 0 || l == 1) continue;
     throw ValueError(loss,

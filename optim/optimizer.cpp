@@ -38,7 +38,7 @@ void Optimizer::set_learning_rate(double learning_rate) {
 
 void Optimizer::set_learning_rate(const Var& learning_rate) {
   if (!learning_rate.tape()) return set_learning_rate(learning_rate.item());
-  assign(learning_rate_, cast(reshape(learning_rate, {}), f64));
+  assign(learning_rate_, require_rate(cast(reshape(learning_rate, {}), f64)));
 }
 
 void Optimizer::check(const std::vector<Spec>& gradients) const {
@@ -67,13 +67,17 @@ void Optimizer::check(const std::vector<Spec>& gradients) const {
 
 // The update of every parameter that is not frozen, noted on the tape of its gradient.
 void Optimizer::record(const std::vector<Var>& gradients) {
-  const Var rate = beside(learning_rate_, gradients[0]);
+  const Var& recorded = *std::find_if(gradients.begin(), gradients.end(),
+                                      [](const Var& g) { return g.tape() != nullptr; });
+  const Var rate = beside(learning_rate_, recorded);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     Parameter& p = parameters_[i];
     if (p.frozen()) continue;
-    update(i, p, require_finite(gradients[i], p.name()), cast(rate, p.dtype()));
+    // A gradient that the loss does not depend on is a constant: it joins the recording here.
+    const Var g = gradients[i].tape() ? gradients[i] : recorded.tape()->input(gradients[i].value());
+    update(i, p, require_finite(g, p.name()), cast(rate, p.dtype()));
   }
-  assign(steps_, beside(steps_, gradients[0]) + 1);
+  assign(steps_, beside(steps_, recorded) + 1);
 }
 
 bool Optimizer::program_fits() const {
@@ -141,6 +145,12 @@ void Optimizer::step(const std::vector<Var>& gradients) {
     return g.tape() && g.tape()->recording();
   });
   if (!recording) {
+    if (std::none_of(gradients.begin(), gradients.end(), [](const Var& g) { return g.tape(); })) {
+      throw TapeError(
+          "optimizer",
+          "none of these gradients is on a tape: inside compile() such a step would act "
+          "once, not in every run; give tensors for a step now");
+    }
     std::vector<Tensor> values;
     for (const Var& g : gradients) values.push_back(g.defined() ? g.value() : Tensor());
     return step(std::span<const Tensor>(values));

@@ -1,7 +1,8 @@
+#include <bit>
 #include <cstring>
 
-#include <xtape/autodiff/kernels/simd.hpp>
 #include <xtape/autodiff/kernels/finite.hpp>
+#include <xtape/autodiff/kernels/simd.hpp>
 
 namespace xtape::kernels {
 namespace {
@@ -33,7 +34,29 @@ bool finite(const void* x, std::int64_t n, U one) {
   });
 }
 
+// Without its sign bit a float orders like an integer; infinities and NaN come last.
+template <class T, class U>
+double largest_of(const void* x, std::int64_t n, U infinite) {
+  const auto* bits = static_cast<const unsigned char*>(x);
+  const U most = at_simd_level([=]() XTAPE_INLINE_LAMBDA {
+    U top = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      U u;
+      std::memcpy(&u, bits + i * static_cast<std::int64_t>(sizeof(U)), sizeof(U));
+      u &= ~U{0} >> 1;
+      top = u > top ? u : top;
+    }
+    return top;
+  });
+  return static_cast<double>(std::bit_cast<T>(most < infinite ? most : infinite));
+}
+
 }  // namespace
+
+double largest(const void* x, DType dtype, std::int64_t n) {
+  if (dtype == f32) return largest_of<float>(x, n, std::uint32_t{0x7F800000});
+  return largest_of<double>(x, n, std::uint64_t{0x7FF0000000000000});
+}
 
 bool all_finite(const void* x, DType dtype, std::int64_t n) {
   if (dtype == f32) return finite(x, n, std::uint32_t{1} << 23);

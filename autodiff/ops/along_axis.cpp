@@ -131,13 +131,6 @@ Var softmax_expand(const Rewrite& r) {
   return p.exp * (1 / p.sum);
 }
 
-Var log_softmax_expand(const Rewrite& r) {
-  const int axis = r.attrs<AxisAttrs>().axis;
-  if (axis != r.in(0).rank() - 1 || !is_row(r.in(0).shape(), axis)) return {};
-  const SoftmaxParts p = softmax_parts(r.in(0), axis);
-  return (r.in(0) - p.max) - log(p.sum);
-}
-
 constexpr Op kSoftmax{.name = "softmax",
                       .math = "y = eˣ / Σ eˣ",
                       .gradient = "x̄ = y (ȳ − Σ ȳ y)",
@@ -153,7 +146,6 @@ constexpr Op kLogSoftmax{.name = "log_softmax",
                          .infer = floating_unary,
                          .kernel = softmax_kernel<true>,
                          .vjp = {{log_softmax_vjp, kReadsOut}},
-                         .expand = log_softmax_expand,
                          .samples = log_softmax_samples};
 
 Spec argmax_infer(const InferArgs& a) {

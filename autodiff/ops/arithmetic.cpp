@@ -110,10 +110,17 @@ bool made_by(const Rewrite& r, const Var& v, std::string_view op) {
   return maker && maker->name == op;
 }
 
+bool is_zero(std::optional<double> c, bool negative) {
+  return c && *c == 0 && std::signbit(*c) == negative;
+}
+// Two of these multiply to a number that is far from both ends of the range of f32.
+bool moderate(double c) { return std::abs(c) >= 0x1p-40 && std::abs(c) <= 0x1p40; }
+
 // a·b + c and chain(a, b) + c in one pass.
 Var simplify_add(const Rewrite& r) {
   for (const std::size_t k : {0U, 1U}) {
-    if (r.constant(k) == 0 && r.same(1 - k).defined()) return r.same(1 - k);
+    // Not +0: −0 + 0 is 0.
+    if (is_zero(r.constant(k), true) && r.same(1 - k).defined()) return r.same(1 - k);
   }
   if (!is_floating(r.spec().dtype)) return {};
   for (const std::size_t k : {0U, 1U}) {
@@ -128,7 +135,7 @@ Var simplify_add(const Rewrite& r) {
 
 // c − a·b in one pass, where the sign can be put on a single number.
 Var simplify_subtract(const Rewrite& r) {
-  if (r.constant(1) == 0) return r.same(0);
+  if (is_zero(r.constant(1), false)) return r.same(0);
   const Var& p = r.in(1);
   if (!is_floating(r.spec().dtype) || !made_by(r, p, "multiply")) return {};
   for (const std::size_t k : {0U, 1U}) {
@@ -146,10 +153,10 @@ Var simplify_multiply(const Rewrite& r) {
     if (!c) continue;
     const Var& x = r.in(1 - k);
     if (*c == 1 && r.same(1 - k).defined()) return x;
-    if (r.in(k).size() != 1 || !made_by(r, x, "multiply")) continue;
+    if (r.in(k).size() != 1 || !moderate(*c) || !made_by(r, x, "multiply")) continue;
     for (const std::size_t i : {0U, 1U}) {
       const Var inner = r.operand(x, i);
-      if (inner.value().is_symbolic() || inner.size() != 1) continue;
+      if (inner.value().is_symbolic() || inner.size() != 1 || !moderate(inner.item())) continue;
       return (inner * r.in(k)) * r.operand(x, 1 - i);
     }
   }

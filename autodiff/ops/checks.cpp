@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <xtape/autodiff/kernels/finite.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
@@ -10,30 +12,36 @@ using namespace rules;
 
 struct CheckAttrs {
   std::string what;
+  bool rate = false;  // of an optimizer: not negative either
   std::string str() const { return what; }
   // Who asks does not matter: one look at a value is enough, and names the first who asked.
-  bool operator==(const CheckAttrs&) const { return true; }
+  bool operator==(const CheckAttrs& o) const { return rate == o.rate; }
 };
 
-void check(const void* x, const Spec& s, const std::string& what) {
-  if (kernels::all_finite(x, s.dtype, s.shape.size())) return;
-  throw ValueError(what,
-                   "its gradient has NaN or infinite elements: lower the learning rate, or look "
-                   "for the op that made them");
+void check(const void* x, const Spec& s, const CheckAttrs& a) {
+  const std::int64_t n = s.shape.size();
+  const bool finite = kernels::all_finite(x, s.dtype, n);
+  if (!a.rate) return finite ? void() : throw_not_finite(a.what);
+  dispatch_floating(s.dtype, [&](auto zero) {
+    const auto* rate = static_cast<const decltype(zero)*>(x);
+    if (finite && std::all_of(rate, rate + n, [](auto r) { return r >= 0; })) return;
+    throw ValueError(a.what, "learning rate " + detail::text(static_cast<double>(*rate)) +
+                                 ": must be finite and not negative");
+  });
 }
 
 void require_finite_kernel(const KernelArgs& a) {
-  check(a.in[0].data, *a.in[0].spec, get_attrs<CheckAttrs>(a.attrs).what);
+  check(a.in[0].data, *a.in[0].spec, get_attrs<CheckAttrs>(a.attrs));
 }
 
 class PreparedCheck final : public Prepared {
  public:
-  PreparedCheck(const Spec& spec, std::string what) : spec_(spec), what_(std::move(what)) {}
-  void run(const void* const* in, void*) const override { check(in[0], spec_, what_); }
+  PreparedCheck(const Spec& spec, CheckAttrs attrs) : spec_(spec), attrs_(std::move(attrs)) {}
+  void run(const void* const* in, void*) const override { check(in[0], spec_, attrs_); }
 
  private:
   Spec spec_;
-  std::string what_;
+  CheckAttrs attrs_;
 };
 
 std::vector<Sample> require_finite_samples(const Sampler& s) {
@@ -56,7 +64,7 @@ constexpr Op kRequireFinite{.name = "require_finite",
                             .throws = true,
                             .checks = true,
                             .prepare = [](const InferArgs& a, const Spec& s) -> Prepared* {
-                              return new PreparedCheck(s, get_attrs<CheckAttrs>(a.attrs).what);
+                              return new PreparedCheck(s, get_attrs<CheckAttrs>(a.attrs));
                             },
                             .samples = require_finite_samples};
 
@@ -66,8 +74,16 @@ Var require_finite(const Var& x, std::string what) {
   return apply(kRequireFinite, {&x}, make_attrs(CheckAttrs{std::move(what)}));
 }
 
-Var require_finite_like(const Rewrite& r, const Var& x) {
-  return require_finite(x, r.attrs<CheckAttrs>().what);
+Var require_rate(const Var& rate) {
+  return apply(kRequireFinite, {&rate}, make_attrs(CheckAttrs{"optimizer", true}));
+}
+
+const std::string& named(const Attrs* a) { return get_attrs<CheckAttrs>(a).what; }
+
+void throw_not_finite(const std::string& what) {
+  throw ValueError(what,
+                   "its gradient has NaN or infinite elements: lower the learning rate, or look "
+                   "for the op that made them");
 }
 
 namespace families {

@@ -58,6 +58,7 @@ constexpr Op kOneHot{.name = "one_hot",
                      .gradient = "none: labels are i64",
                      .infer = one_hot_infer,
                      .kernel = one_hot_kernel,
+                     .throws = true,
                      .samples = one_hot_samples};
 
 }  // namespace

@@ -10,8 +10,15 @@ namespace xtape {
 /// x, looked at: @throws ValueError, naming `what`, when an element of the floating x is NaN or
 /// infinite. Copies nothing.
 Var require_finite(const Var& x, std::string what);
-/// `x` under the check that `r` is a use of.
-Var require_finite_like(const Rewrite& r, const Var& x);
+/// `a`, looked at: @throws ValueError, as require_finite, when a product a·b (its matmul's
+/// attributes given) is not finite. Computes the product only where its operands are so large that
+/// it may overflow.
+Var require_finite_product(const Var& a, const Var& b, const Attrs* matmul, std::string what);
+/// What a require_finite names.
+const std::string& named(const Attrs* require_finite);
+[[noreturn]] void throw_not_finite(const std::string& what);
+/// A learning rate, looked at: @throws ValueError when it is negative or not finite.
+Var require_rate(const Var& rate);
 
 /// c + s·op(a) op(b) for matrices and a single number s; `attrs` are those of a matmul.
 /// @throws ShapeError or DTypeError when c is not of the product's shape and dtype.

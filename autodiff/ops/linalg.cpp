@@ -1,6 +1,10 @@
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
+#include <xtape/autodiff/kernels/finite.hpp>
 #include <xtape/autodiff/kernels/gemm.hpp>
 #include <xtape/autodiff/kernels/strided.hpp>
 #include <xtape/autodiff/ops.hpp>
@@ -303,7 +307,76 @@ constexpr Op kAddProduct{
   throw ShapeError("matmul", "shapes " + a.str() + " and " + b.str() + ": " + rule);
 }
 
+// --- a product that must be finite, looked at without computing it ----------------------------
+
+struct CheckedProductAttrs {
+  MatmulAttrs t;
+  std::string what;
+  std::string str() const { return what; }
+  bool operator==(const CheckedProductAttrs& o) const { return t == o.t; }
+};
+
+// |a b| ≤ k max|a| max|b|: where that bound is finite, so is the product and every sum on the way.
+// Where it is not, the product itself is looked at, which is rare and may cost.
+void checked_product_kernel(const KernelArgs& args) {
+  const auto& attrs = get_attrs<CheckedProductAttrs>(args.attrs);
+  const Spec &a = *args.in[0].spec, &b = *args.in[1].spec;
+  const kernels::Gemm g = extents(a.shape, b.shape, attrs.t);
+  const double most =
+      a.dtype == f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+  const double in_a = kernels::largest(args.in[0].data, a.dtype, a.shape.size());
+  const double in_b = kernels::largest(args.in[1].data, b.dtype, b.shape.size());
+  const double bound = in_a * in_b * static_cast<double>(g.k);
+  if (bound <= most || in_a == 0 || in_b == 0) {
+    if (std::isfinite(in_a) && std::isfinite(in_b)) return;
+  }
+  const AttrsRef t = make_attrs(attrs.t);
+  const std::array<const Spec*, 2> specs{&a, &b};
+  const Spec product = matmul_infer({args.op, specs, t.get()});
+  const Tensor c = Tensor::empty(product.shape, product.dtype);
+  const void* in[] = {args.in[0].data, args.in[1].data};
+  PreparedMatmul(a.shape, b.shape, product.shape, product.dtype, attrs.t)
+      .run(in, const_cast<void*>(c.raw()));
+  if (!all_finite(c)) throw_not_finite(attrs.what);
+}
+
+Spec checked_product_infer(const InferArgs& args) {
+  const AttrsRef t = make_attrs(get_attrs<CheckedProductAttrs>(args.attrs).t);
+  matmul_infer({args.op, args.in, t.get()});
+  return *args.in[0];
+}
+
+std::vector<Sample> checked_product_samples(const Sampler& s) {
+  std::vector<Sample> out;
+  for (const bool t : {false, true}) {
+    for (const Shape& shape : {Shape{2, 2}, Shape{3, 3}}) {
+      out.push_back({shape.str(), {s.draw(shape), s.draw(shape)}, [t](std::span<const Var> in) {
+                       const AttrsRef attrs = make_attrs(MatmulAttrs{t, !t});
+                       return in[1] * require_finite_product(in[0], in[1], attrs.get(), "sample");
+                     }});
+    }
+  }
+  return out;
+}
+
+constexpr Op kCheckedProduct{.name = "require_finite_product",
+                             .math = "y = a, refused when a b is not finite",
+                             .gradient = "ā = ȳ",
+                             .arity = 2,
+                             .infer = checked_product_infer,
+                             .kernel = checked_product_kernel,
+                             .vjp = {{pass}, {}},
+                             .aliases = true,
+                             .throws = true,
+                             .checks = true,
+                             .samples = checked_product_samples};
+
 }  // namespace
+
+Var require_finite_product(const Var& a, const Var& b, const Attrs* matmul, std::string what) {
+  return apply(kCheckedProduct, {&a, &b},
+               make_attrs(CheckedProductAttrs{get_attrs<MatmulAttrs>(matmul), std::move(what)}));
+}
 
 Var matmul(const Var& left_operand, const Var& right_operand, const MatmulOptions& o) {
   const Var a = beside(left_operand, right_operand), b = beside(right_operand, a);
@@ -339,7 +412,7 @@ Var add_product(const Var& c, const Var& a, const Var& b, const Var& s, const At
 }
 
 namespace families {
-Family linalg() { return {&kMatmul, &kAddProduct}; }
+Family linalg() { return {&kMatmul, &kAddProduct, &kCheckedProduct}; }
 }  // namespace families
 
 }  // namespace xtape

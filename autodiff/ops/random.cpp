@@ -115,7 +115,12 @@ Var random_like(const Var& x, Generator& g, bool normal) {
   const bool recording = x.tape() && x.tape()->recording();
   const Var at = recording ? beside(position, x) : Var(position.value());
   Var y = apply(kRandom, {&x, &at}, make_attrs(RandomAttrs{g.seed(), g.stream(), normal}));
-  assign(position, at + static_cast<double>(blocks(x.size(), x.dtype(), normal)));
+  const Var next = at + static_cast<double>(blocks(x.size(), x.dtype(), normal));
+  if (recording) {
+    assign(position, next);
+  } else {
+    position.assign(next.value());
+  }
   return y;
 }
 

@@ -51,6 +51,7 @@ constexpr Op kElementwise{.name = "elementwise",
                           .kernel = kernels::elementwise,
                           .block = user_block,
                           .vjp = {{user_vjp, reads_in(0)}},
+                          .throws = true,
                           .kinks = {-1, 1e300},
                           .samples = user_samples};
 

@@ -30,13 +30,14 @@ class Forms {
  private:
   bool once(const Node& n, std::size_t k) const { return uses_[n.in[k]] == 1; }
 
-  // A product is finite when its operands are (overflow aside, which the next step's check finds):
-  // so the check needs no product in memory.
+  // Whether a product is finite can nearly always be told from its operands: so the check needs no
+  // product in memory.
   Var check_operands(const Rewrite& r) const {
     const Var product = r.in(0);
-    const Var a = require_finite_like(r, r.operand(product, 0));
-    const Var b = require_finite_like(r, r.operand(product, 1));
-    return apply(matmul_, {&a, &b}, share(r.attrs_of(product)));
+    const Attrs* attrs = r.attrs_of(product);
+    const Var b = r.operand(product, 1);
+    const Var a = require_finite_product(r.operand(product, 0), b, attrs, named(r.raw_attrs()));
+    return apply(matmul_, {&a, &b}, share(attrs));
   }
 
   // p + s·(A B), or p + (A B)·s: the product adds itself to p. Products of more than two axes are

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 #include <xtape/autodiff/error.hpp>
@@ -168,6 +170,13 @@ void Executable::find_arguments(std::span<const Argument> arguments) {
       move(inputs_[k], const_cast<void*>(a.tensor->raw()));
       continue;
     }
+    if (!is_floating(g_.inputs[k].dtype) &&
+        (a.number != std::trunc(a.number) || std::abs(a.number) > 0x1p53)) {
+      throw DTypeError("Program", "argument " + std::to_string(k) + " is the number " +
+                                      detail::text(a.number) + ", recorded for " +
+                                      name(g_.inputs[k].dtype) +
+                                      ", which does not hold it: give a tensor");
+    }
     dispatch(g_.inputs[k].dtype, [&](auto zero) {
       const auto value = static_cast<decltype(zero)>(a.number);
       std::memcpy(&numbers_[k], &value, sizeof value);
@@ -178,7 +187,8 @@ void Executable::find_arguments(std::span<const Argument> arguments) {
 
 bool Executable::parameters_fit() const {
   for (std::size_t k = 0; k < layout_.parameters.size(); ++k) {
-    if (layout_.parameters[k].value().spec() != layout_.recorded[k]) return false;
+    const Parameter& p = layout_.parameters[k];
+    if (p.value().spec() != layout_.recorded[k] || p.frozen() != layout_.frozen[k]) return false;
   }
   return true;
 }
@@ -187,7 +197,12 @@ void Executable::check_parameters(const std::string& program) const {
   for (std::size_t k = 0; k < layout_.parameters.size(); ++k) {
     const Parameter& p = layout_.parameters[k];
     const Spec &have = p.value().spec(), &want = layout_.recorded[k];
-    if (have == want) continue;
+    if (have == want) {
+      if (p.frozen() == layout_.frozen[k]) continue;
+      throw ValueError(program, "parameter '" + p.name() +
+                                    "' was frozen or unfrozen after the recording: compile again, "
+                                    "or with {.recompile = true}");
+    }
     const std::string text = "parameter '" + p.name() + "' is " + name(have.dtype) +
                              have.shape.str() + ", recorded as " + name(want.dtype) +
                              want.shape.str() + ": compile again, or with {.recompile = true}";
@@ -196,10 +211,15 @@ void Executable::check_parameters(const std::string& program) const {
   }
 }
 
+bool Executable::is_argument(const void* p) const {
+  return std::any_of(inputs_.begin(), inputs_.end(), [&](const Slot& s) { return s.now == p; });
+}
+
 void Executable::find_parameters() {
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     Parameter& p = layout_.parameters[k];
-    // What a run changes must not be shared: a value once seen stays what it was.
+    // What a run changes must not be shared, nor be an argument: a value once seen stays.
+    if (layout_.stored[k] && is_argument(p.value().raw())) retired_.push_back(p.value());
     move(parameters_[k],
          layout_.stored[k] ? detail::unshared(p) : const_cast<void*>(p.value().raw()));
   }
@@ -209,6 +229,7 @@ void Executable::find_outputs(std::vector<Tensor>& outputs) {
   for (std::size_t k = 0; k < outputs_.size(); ++k) {
     const Spec& spec = g_.nodes[g_.outputs[k]].spec;
     Tensor& t = outputs[k];
+    if (t.defined() && is_argument(t.raw())) retired_.push_back(t);
     if (!t.defined() || !t.unique()) t = Tensor::empty(spec.shape, spec.dtype);
     move(outputs_[k], t.raw());
   }
@@ -220,6 +241,10 @@ void Executable::run(std::span<const Argument> arguments, std::vector<Tensor>& o
   find_parameters();
   outputs.resize(outputs_.size());
   find_outputs(outputs);
+  struct Release {  // what an argument shared is the caller's alone again
+    std::vector<Tensor>& retired;
+    ~Release() { retired.clear(); }
+  } const release{retired_};
   const auto copy = [](const Copy& c) { std::memcpy(c.to, c.from, c.bytes); };
   for (const Copy& c : early_) copy(c);
   if (!seconds) {

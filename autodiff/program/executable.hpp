@@ -41,6 +41,7 @@ struct Layout {
   std::vector<Block> blocks;       ///< Of the arena.
   Parameters parameters;           ///< Read or written.
   std::vector<Spec> recorded;      ///< By parameter: what it was when it was recorded.
+  std::vector<bool> frozen;  ///< By parameter, when it was recorded.
   std::vector<bool> stored;        ///< By parameter: whether a run changes it.
   std::vector<Copy> early, late;
 };
@@ -81,6 +82,7 @@ class Executable {
   void bind_copies(const std::vector<Layout::Copy>& plan, std::vector<Copy>& out);
   static void move(Slot& slot, void* to);
   void find_arguments(std::span<const Argument> arguments);
+  bool is_argument(const void* p) const;
   void find_parameters();
   void find_outputs(std::vector<Tensor>& outputs);
 
@@ -91,6 +93,7 @@ class Executable {
   std::vector<Copy> early_, late_;
   std::vector<Slot> inputs_, parameters_, outputs_;
   std::vector<double> numbers_;  // plain numbers given as arguments, in the argument's dtype
+  std::vector<Tensor> retired_;  // argument memory that outputs or parameters had, during a run
   Tensor arena_;
   std::byte* base_ = nullptr;
   std::size_t arena_bytes_ = 0, least_bytes_ = 0;

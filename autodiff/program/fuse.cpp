@@ -89,7 +89,7 @@ class Fuser {
  private:
   // A path longer than this counts as one that comes back.
   static constexpr int kMaxVisits = 4000;
-  static constexpr std::size_t kMaxMerged = 4096;
+  static constexpr std::size_t kMaxMerged = 512;  // each merge looks at every member again
 
   static bool groupable(const Node& n) {
     return (n.op->block && n.op->arity <= 3) || n.op->reducer;
@@ -131,6 +131,7 @@ class Fuser {
       unit.rows = s.rows;
       unit.members.push_back(i);
       out_.unit_of[i] = u;
+      note_wide(u);
       for (const Id other : candidates) {
         if (other != u) merge(u, other);
       }
@@ -198,6 +199,11 @@ class Fuser {
   // Whether some unit of `todo` depends on unit `from`.
   bool reaches(Id from, std::vector<Id> todo) {
     const Id first = out_.units[from].members.front();
+    // What is older than all of `from` depends on it only through a unit that is old and young.
+    const bool straddled = std::any_of(wide_.begin(), wide_.end(), [&](Id w) {
+      const std::vector<Id>& m = out_.units[w].members;
+      return w != from && !m.empty() && m.front() < first && m.back() >= first;
+    });
     visited_.resize(out_.units.size(), 0);
     ++visit_;
     int visits = 0;
@@ -205,7 +211,7 @@ class Fuser {
       const Id u = todo.back();
       todo.pop_back();
       if (u == from) return true;
-      if (visited_[u] == visit_ || last_of(u) < first) continue;  // older than all of `from`
+      if (visited_[u] == visit_ || (!straddled && last_of(u) < first)) continue;
       visited_[u] = visit_;
       if (++visits > kMaxVisits) return true;
       for (const Id m : out_.units[u].members) {
@@ -213,6 +219,12 @@ class Fuser {
       }
     }
     return false;
+  }
+  // Units between whose members others have begun.
+  void note_wide(Id u) {
+    if (u + 1 < out_.units.size() && std::find(wide_.begin(), wide_.end(), u) == wide_.end()) {
+      wide_.push_back(u);
+    }
   }
   Id last_of(Id u) const { return out_.units[u].members.back(); }
 
@@ -247,11 +259,13 @@ class Fuser {
     all.rows = s.rows;
     a = std::move(all);
     b.members.clear();
+    note_wide(u);
   }
 
   const Graph& g_;
   bool fuse_;
   Units out_;
+  std::vector<Id> wide_;
   std::vector<std::uint32_t> visited_;
   std::uint32_t visit_ = 0;
 };

@@ -91,14 +91,14 @@ Graph Capture::finish(const std::vector<Var>& outputs) {
     out.spec = n.spec;
     const auto* edges = tape_.edges_.data() + n.first_edge;
     out.in.assign(edges, edges + n.edges);
-    if (n.op == &detail::kInput) {
+    if (n.op == &detail::kInput && i < inputs_.size()) {
       out.kind = Node::Kind::input;
       out.input = i;
     } else if (n.op == &detail::kParameter) {
       out.kind = Node::Kind::parameter;
       out.parameter = *Tape::parameter_of(n);
       out.attrs = {};
-    } else if (n.op == &detail::kConstant || n.op == &detail::kVariable) {
+    } else if (n.edges == 0) {  // constants, and what the function put on the tape itself
       out.kind = Node::Kind::constant;
       out.constant = n.value;
       check_constant(n.value, read);

@@ -49,6 +49,7 @@ class Builder {
   // A value in scratch memory: where it is made, where it is last read.
   struct Temporary {
     std::int64_t bytes;
+    std::uint8_t width;  // of an element
     std::size_t first, last;
     std::int64_t offset = 0;
   };
@@ -188,7 +189,7 @@ class Builder {
     uses_.push_back({next(), k, t});
   }
   std::size_t write_temporary(Instruction& x, std::int64_t elements) {
-    temporaries_.push_back({(elements * x.bytes + 63) / 64 * 64, next(), next()});
+    temporaries_.push_back({(elements * x.bytes + 63) / 64 * 64, x.bytes, next(), next()});
     x.out.scratch = true;
     uses_.push_back({next(), kOut, temporaries_.size() - 1});
     return temporaries_.size() - 1;
@@ -198,6 +199,7 @@ class Builder {
   void place_temporaries() {
     struct Slot {
       std::int64_t offset, bytes;
+      std::uint8_t width;
       std::size_t last;
     };
     std::vector<Slot> slots;
@@ -208,14 +210,15 @@ class Builder {
       // writes to.
       const auto fits = [&](const Slot& s) {
         return t.last != kForever && s.bytes == t.bytes &&
-               (s.last < t.first || (s.last == t.first && in_place));
+               (s.last < t.first || (s.last == t.first && in_place && s.width == t.width));
       };
       auto slot = std::find_if(slots.begin(), slots.end(), fits);
       if (slot == slots.end()) {
-        slot = slots.insert(slots.end(), {total, t.bytes, 0});
+        slot = slots.insert(slots.end(), {total, t.bytes, t.width, 0});
         total += t.bytes;
       }
       slot->last = t.last;
+      slot->width = t.width;
       t.offset = slot->offset;
     }
     out_.scratch_bytes = static_cast<std::size_t>(total);

@@ -59,6 +59,7 @@ class LayoutMaker {
     }
     out_.parameters.push_back(p);
     out_.recorded.push_back(p.value().spec());
+    out_.frozen.push_back(p.frozen());
     out_.stored.push_back(false);
     return out_.parameters.size() - 1;
   }

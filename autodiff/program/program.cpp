@@ -73,7 +73,9 @@ ProgramData::Entry ProgramData::record(const std::vector<Spec>& specs) {
   program::Capture capture;
   std::vector<Var> in;
   for (const Spec& s : specs) in.push_back(capture.input(s));
-  const std::vector<Var> out = f(in);
+  std::vector<Var> out = f(in);
+  const Var here = capture.tape().input(Tensor::scalar(0));
+  for (Var& v : out) v = beside(v, here);  // a parameter itself is an output, too
   Entry e;
   e.specs = specs;
   e.code =
@@ -113,10 +115,15 @@ ProgramData::Entry& ProgramData::entry_for(std::span<const program::Argument> ar
   if (!options.recompile) {
     refuse(arguments);
     entries[current].code->check_parameters(options.name);
+    throw ValueError(options.name, "internal: fits no recording");
   }
   std::vector<Spec> specs = entries[current].specs;
   for (std::size_t k = 0; k < specs.size(); ++k) {
-    if (arguments[k].tensor) specs[k] = arguments[k].tensor->spec();
+    if (arguments[k].tensor) {
+      specs[k] = arguments[k].tensor->spec();
+    } else if (specs[k].shape.size() != 1) {
+      specs[k].shape = {};  // a plain number
+    }
   }
   Entry fresh = record(specs);
   if (entries.size() >= std::max<std::size_t>(options.max_signatures, 1)) {
@@ -184,11 +191,12 @@ const std::vector<Tensor>& Program::run(std::span<const Tensor> arguments) {
   return run_arguments({p, arguments.size()});
 }
 
-Tensor Program::single(const std::vector<Tensor>& outputs) const {
-  if (outputs.empty()) return {};
-  if (outputs.size() == 1) return outputs[0];
-  throw ValueError(data().options.name, "has " + std::to_string(outputs.size()) +
-                                            " outputs: call run({…}) to get them all");
+void Program::check_single() const {
+  const detail::ProgramData& d = data();
+  const std::size_t outputs = d.entries[d.current].code->graph().outputs.size();
+  if (outputs <= 1) return;
+  throw ValueError(d.options.name,
+                   "has " + std::to_string(outputs) + " outputs: call run({…}) to get them all");
 }
 
 std::vector<StepProfile> Program::profile(std::span<const Tensor> arguments, int rounds) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <queue>
 
+#include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/program/units.hpp>
 
 namespace xtape::program {
@@ -82,6 +83,11 @@ void schedule(const Graph& g, Units& u) {
       if (--waiting[a] == 0) push(a);
     }
   }
+  std::size_t planned = 0, placed = 0;
+  for (const Id k : u.unit_of) planned += k != kNone;
+  for (const Unit& unit : order) placed += unit.members.size();
+  if (planned != placed)
+    throw Error("compile", "internal: groups depend on one another in a circle");
   u.units = std::move(order);
 }
 

@@ -32,6 +32,23 @@ TEST_CASE("README: a network is trained and its gradient checked", "[docs]") {
   CHECK(accuracy > 0.85);
 }
 
+TEST_CASE("README: a training step as a program", "[docs]") {
+  nn::Sequential net{nn::Dense(64, 10)};
+  optim::SGD sgd(net.parameters(), {.learning_rate = 0.1});
+  const data::Dataset batch = data::digits_split().train.take(0, 64);
+  // clang-format off
+  Program step = compile(
+      [&](const Var& images, const Var& labels) {
+        const Var loss = nn::cross_entropy(net(images), labels);
+        sgd.step(gradient(loss, net.parameters()));
+        return loss;
+      },
+      {{64, 64}, {{64}, i64}});
+  double loss = step(batch.inputs, batch.labels).item();
+  // clang-format on
+  CHECK(step(batch.inputs, batch.labels).item() < loss);
+}
+
 TEST_CASE("README: a user's activation, differentiated twice", "[docs]") {
   // clang-format off
   auto mish = elementwise("mish", [](auto x) { return x * tanh(softplus(x)); });

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
@@ -133,14 +134,15 @@ Var simplify_add(const Rewrite& r) {
   return {};
 }
 
-// c − a·b in one pass, where the sign can be put on a single number.
+// c − a·b in one pass, where the sign can be put on fewer elements.
 Var simplify_subtract(const Rewrite& r) {
   if (is_zero(r.constant(1), false)) return r.same(0);
   const Var& p = r.in(1);
   if (!is_floating(r.spec().dtype) || !made_by(r, p, "multiply")) return {};
   for (const std::size_t k : {0U, 1U}) {
-    const Var scalar = r.operand(p, k);
-    if (scalar.size() == 1) return multiply_add(-scalar, r.operand(p, 1 - k), r.in(0));
+    const Var small = r.operand(p, k);
+    const bool smaller = small.size() == 1 || small.size() < r.spec().shape.size();
+    if (smaller) return multiply_add(-small, r.operand(p, 1 - k), r.in(0));
   }
   return {};
 }
@@ -163,10 +165,22 @@ Var simplify_multiply(const Rewrite& r) {
   return {};
 }
 
-// Where the one factor is known to be no 0, or the other known to be finite, it is a product.
+// Where the one factor is known to be no 0, or the other known to be finite, it is a product. A
+// constant factor is taken out. Of three factors, two smaller ones (of rows, say) meet first.
 Var simplify_chain(const Rewrite& r) {
   const auto ct = r.constant(0), d = r.constant(1);
   if ((ct && *ct != 0) || (d && std::isfinite(*d))) return r.in(0) * r.in(1);
+  if (const Scaled s = scaled(r, r.in(0)); s.x.defined() && s.x.shape() == r.in(0).shape()) {
+    return s.factor * chain(s.x, r.in(1));
+  }
+  const std::int64_t size = r.spec().shape.size();
+  if (r.in(0).size() >= size || !made_by(r, r.in(1), "multiply")) return {};
+  for (const std::size_t k : {0U, 1U}) {
+    const Var small = r.operand(r.in(1), k), large = r.operand(r.in(1), 1 - k);
+    if (small.size() >= size || large.size() != size) continue;
+    const Var both = chain(r.in(0), small);
+    if (both.size() < size) return chain(both, large);
+  }
   return {};
 }
 
@@ -355,6 +369,16 @@ constexpr Op kChainAdd = pointwise(
     floating_ternary_block<ChainAdd>, {kChain.vjp[0], kChain.vjp[1], {pass}});
 
 }  // namespace
+
+Scaled scaled(const Rewrite& r, const Var& v) {
+  if (!made_by(r, v, "multiply") || !is_floating(v.dtype())) return {};
+  for (const std::size_t k : {0U, 1U}) {
+    const Var c = r.operand(v, k);
+    if (c.value().is_symbolic() || c.size() != 1 || c.rank() > 0 || !moderate(c.item())) continue;
+    return {c, r.operand(v, 1 - k)};
+  }
+  return {};
+}
 
 Var add(const Var& a, const Var& b) { return apply(kAdd, {&a, &b}); }
 Var subtract(const Var& a, const Var& b) { return apply(kSubtract, {&a, &b}); }

@@ -24,6 +24,17 @@ Var require_rate(const Var& rate);
 /// @throws ShapeError or DTypeError when c is not of the product's shape and dtype.
 Var add_product(const Var& c, const Var& a, const Var& b, const Var& s, const Attrs* attrs);
 
+/// e^(x − m).
+Var exp_difference(const Var& x, const Var& m);
+
+/// `v` as factor·x, where it is a product of one constant number and the rest; undefined otherwise.
+/// The number is between 2^-40 and 2^40, so that taking it out of a sum leaves the range of f32
+/// only where its values are near the end of it.
+struct Scaled {
+  Var factor, x;
+};
+Scaled scaled(const Rewrite& r, const Var& v);
+
 /// What softmax, log_softmax and logsumexp have in common: their rows shifted by the largest
 /// element (by 0 where that is −∞), the exponentials and their sum.
 struct SoftmaxParts {

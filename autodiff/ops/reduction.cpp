@@ -60,7 +60,11 @@ Axes reduced_axes(const Attrs* a) { return get_attrs<ReduceAttrs>(a).axes; }
 
 // Over axes of extent 1 there is nothing to reduce.
 Var simplify_sum(const Rewrite& r) {
-  return r.in(0).size() == r.spec().shape.size() ? reshape(r.in(0), r.spec().shape) : Var();
+  if (r.in(0).size() == r.spec().shape.size()) return reshape(r.in(0), r.spec().shape);
+  const Scaled s = scaled(r, r.in(0));  // a constant factor once, not for each element
+  if (!s.x.defined() || s.x.shape() != r.in(0).shape()) return {};
+  const auto& a = r.attrs<ReduceAttrs>();
+  return s.factor * sum(s.x, a.axes, a.keepdims);
 }
 
 // A reduced value under the shape that broadcasts against the input again.
@@ -199,7 +203,7 @@ Var mean(const Var& x, const Axes& axes, bool keepdims) {
 SoftmaxParts softmax_parts(const Var& x, const Axes& axes) {
   const Var top = max(x, axes, true);
   const Var shift = where(equal(top, -std::numeric_limits<double>::infinity()), 0, top);
-  const Var e = exp(x - shift);
+  const Var e = exp_difference(x, shift);
   return {shift, e, sum(e, axes, true)};
 }
 

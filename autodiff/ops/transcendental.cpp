@@ -2,6 +2,7 @@
 
 #include <xtape/autodiff/kernels/math.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
@@ -15,6 +16,12 @@ struct Exp {
   template <class T>
   XTAPE_INLINE T operator()(T x) const {
     return math::exp(x);
+  }
+};
+struct ExpDifference {
+  template <class T>
+  XTAPE_INLINE T operator()(T x, T m) const {
+    return math::exp(x - m);
   }
 };
 struct Expm1 {
@@ -130,18 +137,21 @@ constexpr Op kRelu =
 
 // The gradients of these three, one pass each. As chain, they are 0 where c is 0, whatever y is.
 struct TanhGrad {
+  static constexpr bool kPlain = true;
   template <class T>
   XTAPE_INLINE T operator()(T c, T y) const {
     return c == 0 ? T{0} : c * (1 - y * y);
   }
 };
 struct SigmoidGrad {
+  static constexpr bool kPlain = true;
   template <class T>
   XTAPE_INLINE T operator()(T c, T y) const {
     return c == 0 ? T{0} : c * (y * (1 - y));
   }
 };
 struct ReluGrad {
+  static constexpr bool kPlain = true;
   template <class T>
   XTAPE_INLINE T operator()(T c, T y) const {
     return y > 0 ? c : T{0};
@@ -150,15 +160,32 @@ struct ReluGrad {
 
 constexpr auto kIn1 = reads_in(1), kBoth = kIn0 | kIn1;
 
-constexpr Op kTanhGrad = binary<TanhGrad>(
-    "tanh_grad", {"g = c (1 − y²), 0 where c = 0", "c̄ = ḡ (1 − y²), ȳ = −2 ḡ c y"},
-    {[](const Vjp& v) { return tanh_grad(v.ct, v.in(1)); }, kIn1},
-    {[](const Vjp& v) { return chain(v.ct, chain(v.in(0), -2 * v.in(1))); }, kBoth});
+// c·X for a constant c is taken out of what is linear in it, where sums may take it further.
+Var linear_in_first(const Rewrite& r) {
+  const Scaled s = scaled(r, r.in(0));
+  if (!s.x.defined() || s.x.value().spec() != r.spec()) return {};
+  return s.factor * apply(r.op(), {&s.x, &r.in(1)});
+}
 
-constexpr Op kSigmoidGrad = binary<SigmoidGrad>(
-    "sigmoid_grad", {"g = c y (1 − y), 0 where c = 0", "c̄ = ḡ y (1 − y), ȳ = ḡ c (1 − 2 y)"},
-    {[](const Vjp& v) { return sigmoid_grad(v.ct, v.in(1)); }, kIn1},
-    {[](const Vjp& v) { return chain(v.ct, chain(v.in(0), 1 - 2 * v.in(1))); }, kBoth});
+constexpr Op kTanhGrad =
+    simplified(binary<TanhGrad>(
+                   "tanh_grad", {"g = c (1 − y²), 0 where c = 0", "c̄ = ḡ (1 − y²), ȳ = −2 ḡ c y"},
+                   {[](const Vjp& v) { return tanh_grad(v.ct, v.in(1)); }, kIn1},
+                   {[](const Vjp& v) { return chain(v.ct, chain(v.in(0), -2 * v.in(1))); }, kBoth}),
+               linear_in_first);
+
+constexpr Op kSigmoidGrad = simplified(
+    binary<SigmoidGrad>(
+        "sigmoid_grad", {"g = c y (1 − y), 0 where c = 0", "c̄ = ḡ y (1 − y), ȳ = ḡ c (1 − 2 y)"},
+        {[](const Vjp& v) { return sigmoid_grad(v.ct, v.in(1)); }, kIn1},
+        {[](const Vjp& v) { return chain(v.ct, chain(v.in(0), 1 - 2 * v.in(1))); }, kBoth}),
+    linear_in_first);
+
+// For softmax and its kind in programs: the shift costs no pass of its own.
+constexpr Op kExpDifference =
+    binary<ExpDifference>("exp_difference", {"y = e^(x − m)", "x̄ = ȳ y, m̄ = −ȳ y"},
+                          {[](const Vjp& v) { return chain(v.ct, v.out()); }, kReadsOut},
+                          {[](const Vjp& v) { return -chain(v.ct, v.out()); }, kReadsOut});
 
 constexpr Op kReluGrad = avoiding(
     binary<ReluGrad>("relu_grad", {"g = c where y > 0, else 0", "c̄ = ḡ where y > 0, else 0; ȳ = 0"},
@@ -189,14 +216,16 @@ Var sigmoid(const Var& x) { return apply(kSigmoid, {&x}); }
 Var relu(const Var& x) { return apply(kRelu, {&x}); }
 Var softplus(const Var& x) { return apply(kSoftplus, {&x}); }
 Var erf(const Var& x) { return apply(kErf, {&x}); }
+Var exp_difference(const Var& x, const Var& m) { return apply(kExpDifference, {&x, &m}); }
 Var tanh_grad(const Var& ct, const Var& y) { return apply(kTanhGrad, {&ct, &y}); }
 Var sigmoid_grad(const Var& ct, const Var& y) { return apply(kSigmoidGrad, {&ct, &y}); }
 Var relu_grad(const Var& ct, const Var& y) { return apply(kReluGrad, {&ct, &y}); }
 
 namespace families {
 Family transcendental() {
-  return {&kExp,     &kExpm1, &kLog,      &kLog1p, &kSin,      &kCos,         &kTanh,
-          &kSigmoid, &kRelu,  &kSoftplus, &kErf,   &kTanhGrad, &kSigmoidGrad, &kReluGrad};
+  return {&kExp, &kExpm1,    &kLog,         &kLog1p,    &kSin,
+          &kCos, &kTanh,     &kSigmoid,     &kRelu,     &kSoftplus,
+          &kErf, &kTanhGrad, &kSigmoidGrad, &kReluGrad, &kExpDifference};
 }
 }  // namespace families
 

@@ -1,3 +1,4 @@
+#include <xtape/autodiff/ops/shaping.hpp>
 #include <xtape/autodiff/passes/passes.hpp>
 #include <xtape/autodiff/rewrite.hpp>
 
@@ -25,7 +26,8 @@ Var read_unrepeated(const Rewrite& r, const Node& n) {
     specs.push_back(&v.value().spec());
   }
   const bool same = n.op->infer({*n.op, specs, n.attrs.get()}) == n.spec;
-  return same ? apply(*n.op, operands, n.attrs) : Var();
+  const Var y = same || n.op->arity == 1 ? apply(*n.op, operands, n.attrs) : Var();
+  return same || !y.defined() ? y : broadcast_to(y, n.spec.shape);
 }
 
 }  // namespace

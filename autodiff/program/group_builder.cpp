@@ -12,7 +12,7 @@ constexpr std::int64_t kBlockBytes = 8192;
 // Rows from this length on are runs of their own where an operand has one element or one row.
 constexpr std::int64_t kLongRow = 256;
 // Blocks of such rows may be larger: what is done once for each row is then done for several.
-constexpr std::int64_t kRowBlockBytes = 32768;
+constexpr std::int64_t kRowBlockBytes = 16384;
 // Below this many element operations a second thread costs more than it saves.
 constexpr std::int64_t kParallelWork = 200'000;
 constexpr std::int64_t kMaxChunks = 16;

@@ -23,9 +23,11 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 
-// Until then a thread looks for what it waits for again and again: waking a sleeping one takes as
-// long as a product of two 64×64 matrices, and the next job of a training step comes sooner.
-constexpr std::chrono::microseconds kSpin{40};
+// How long a thread looks for what it waits for again and again, at first without giving up its
+// processor. Waking a sleeping thread takes as long as a product of 256×256 matrices and more where
+// the processors are busy: a thread that sleeps between the jobs of a training step takes part in
+// none of them, and its own next place is the processor of who wakes it.
+constexpr std::chrono::microseconds kSpin{30}, kStayAwake{2000};
 
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -35,17 +37,60 @@ void pause() {
 #endif
 }
 
-// Waits, first awake and then asleep, until the atomic is no longer `old`.
-template <class T>
-void wait_while(const std::atomic<T>& value, T old) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
+// The processor that the calling thread runs on, -1 where nobody knows.
+int this_processor() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// While it lives the calling thread does not run on one processor, unless it has no other. A thread
+// falls asleep with it lest it wakes in the queue of its waker's processor: where all processors
+// are busy the system puts it there, and there it stays until the waker's time is over.
+class Elsewhere {
+ public:
+  explicit Elsewhere(int processor) {
+#if defined(__linux__)
+    if (processor < 0 || processor >= CPU_SETSIZE) return;
+    if (sched_getaffinity(0, sizeof before_, &before_) != 0) return;
+    cpu_set_t others = before_;
+    CPU_CLR(static_cast<std::size_t>(processor), &others);
+    if (CPU_COUNT(&others) == 0 || CPU_EQUAL(&others, &before_)) return;
+    changed_ = sched_setaffinity(0, sizeof others, &others) == 0;
+#else
+    static_cast<void>(processor);
+#endif
+  }
+  ~Elsewhere() {
+#if defined(__linux__)
+    if (changed_) sched_setaffinity(0, sizeof before_, &before_);
+#endif
+  }
+  Elsewhere(const Elsewhere&) = delete;
+  Elsewhere& operator=(const Elsewhere&) = delete;
+
+ private:
+#if defined(__linux__)
+  cpu_set_t before_;
+#endif
+  bool changed_ = false;
+};
+
+// Waits, first awake and then by calling `sleep`, until the atomic is no longer `old`.
+template <class T, class Sleep>
+void wait_while(const std::atomic<T>& value, T old, const Sleep& sleep) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  for (auto waited = Clock::duration::zero(); waited < kStayAwake; waited = Clock::now() - begin) {
+    if (waited >= kSpin) std::this_thread::yield();
     for (int i = 0; i < 32; ++i) {
       if (value.load(std::memory_order_acquire) != old) return;
       pause();
     }
-  } while (std::chrono::steady_clock::now() < end);
-  value.wait(old, std::memory_order_acquire);
+  }
+  sleep();
 }
 
 class Pool {
@@ -61,6 +106,7 @@ class Pool {
     failed_piece_ = pieces;
     error_ = nullptr;
     seats_.store(static_cast<std::uint32_t>(threads - 1), std::memory_order_relaxed);
+    caller_processor_.store(this_processor(), std::memory_order_relaxed);
     gate_.store(kOpen, std::memory_order_release);
     wake(static_cast<int>(pieces < threads ? pieces : threads) - 1);
     work();
@@ -108,7 +154,7 @@ class Pool {
   void close() {
     std::uint32_t inside = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
     while (inside != 0) {
-      wait_while(gate_, inside);
+      wait_while(gate_, inside, [&] { gate_.wait(inside, std::memory_order_acquire); });
       inside = gate_.load(std::memory_order_acquire);
     }
   }
@@ -127,7 +173,10 @@ class Pool {
   void live() {
     std::uint32_t seen = 0;
     for (;;) {
-      wait_while(generation_, seen);
+      wait_while(generation_, seen, [&] {
+        const Elsewhere elsewhere(caller_processor_.load(std::memory_order_relaxed));
+        generation_.wait(seen, std::memory_order_acquire);
+      });
       seen = generation_.load(std::memory_order_acquire);
       if (!enter()) continue;
       work();
@@ -142,6 +191,7 @@ class Pool {
   alignas(64) std::atomic<std::int64_t> next_{0};
   alignas(64) std::atomic<bool> busy_{false};
   std::atomic<std::uint32_t> seats_{0};
+  std::atomic<int> caller_processor_{-1};
   int workers_ = 0;  // what follows is written by the holder of busy_ before the gate opens
   void (*body_)(void*, std::int64_t) = nullptr;
   void* context_ = nullptr;

@@ -94,37 +94,69 @@ void outer(Product<T> g) {
 // ---- pieces of a product
 // --------------------------------------------------------------------------
 
-struct Grid {
-  std::int64_t rows, columns;  // of a piece
+// `count` parts of nearly equal size, in whole units but for the last.
+struct Parts {
+  std::int64_t extent, unit, count;
+  static Parts at_most(std::int64_t extent, std::int64_t unit, std::int64_t size) {
+    return {extent, unit, ceil_div(extent, size)};
+  }
+  std::int64_t first(std::int64_t i) const {
+    return std::min(ceil_div(extent, unit) * i / count * unit, extent);
+  }
+  std::int64_t size(std::int64_t i) const { return first(i + 1) - first(i); }
+  bool can_double() const { return ceil_div(extent, unit) >= 2 * count; }
 };
 
-// Halves the longer side of a piece until there are enough. Small pieces read their operands more
-// often, so below 256 only so many are made. Sizes alone decide: results do not depend on threads.
-Grid cut(std::int64_t m, std::int64_t n, std::int64_t k) {
+struct Grid {
+  Parts down, across;
+};
+
+constexpr std::int64_t kRowUnit = 64, kColumnUnit = 32;
+
+// For kernels that may round a piece otherwise than the whole: sizes alone decide. Halves the
+// longer side of a piece until there are enough; small pieces read their operands more often, so
+// below 256 only so many are made.
+Grid fixed_grid(std::int64_t m, std::int64_t n, std::int64_t k) {
   constexpr std::int64_t kMaxPieces = 64, kFew = 8;
   const std::int64_t wanted = std::min(m * n * k / kWorkPerPiece, kMaxPieces);
-  Grid piece{m, n};
-  for (std::int64_t pieces = 1; pieces * 2 <= wanted;) {
-    const std::int64_t least = pieces < kFew ? 64 : 512;
-    std::int64_t& side = piece.rows >= piece.columns ? piece.rows : piece.columns;
-    if (side < least) break;
-    side = ceil_div(side, 64) * 32;
-    pieces = ceil_div(m, piece.rows) * ceil_div(n, piece.columns);
+  Grid g{{m, kColumnUnit, 1}, {n, kColumnUnit, 1}};
+  for (std::int64_t pieces = 1; pieces * 2 <= wanted; pieces = g.down.count * g.across.count) {
+    Parts& side = m / g.down.count >= n / g.across.count ? g.down : g.across;
+    if (side.extent / side.count < (pieces < kFew ? 64 : 512)) break;
+    side.count *= 2;
   }
-  return piece;
+  return g;
+}
+
+// For our own kernels, where an element's bits do not depend on its piece. A piece of C stays in
+// the L2 cache during all passes along k. Threads get two or more each, lest one that is held up
+// holds up all. Columns are divided first: each piece of rows packs the same B again.
+Grid grid_for(std::int64_t m, std::int64_t n, std::int64_t k, int threads) {
+  Grid g{Parts::at_most(m, kRowUnit, 256), Parts::at_most(n, kColumnUnit, 512)};
+  if (threads == 1) return g;
+  const std::int64_t most = m * n * k / kWorkPerPiece;
+  const auto doubled = [&] { return 2 * g.down.count * g.across.count; };
+  while (doubled() <= std::min<std::int64_t>(most, 8 * threads) && g.across.can_double()) {
+    g.across.count *= 2;
+  }
+  while (doubled() <= std::min<std::int64_t>(most, 4 * threads) && g.down.can_double()) {
+    g.down.count *= 2;
+  }
+  return g;
 }
 
 template <class T>
 void product(const Product<T>& g) {
   const GemmEngine engine = choose_engine(g.m, g.n, g.k, static_cast<int>(sizeof(T)));
   if (g.m * g.n * g.k < 2 * kWorkPerPiece) return compute(engine, g);
-  const Grid piece = cut(g.m, g.n, g.k);
-  const std::int64_t down = ceil_div(g.m, piece.rows), across = ceil_div(g.n, piece.columns);
-  detail::parallel_for(down * across, [&](std::int64_t index) {
-    const std::int64_t i = index / across * piece.rows, j = index % across * piece.columns;
+  const Grid grid = engine == GemmEngine::own ? grid_for(g.m, g.n, g.k, num_threads())
+                                              : fixed_grid(g.m, g.n, g.k);
+  detail::parallel_for(grid.down.count * grid.across.count, [&](std::int64_t index) {
+    const std::int64_t row = index / grid.across.count, column = index % grid.across.count;
+    const std::int64_t i = grid.down.first(row), j = grid.across.first(column);
     Product<T> part = g;
-    part.m = std::min(piece.rows, g.m - i);
-    part.n = std::min(piece.columns, g.n - j);
+    part.m = grid.down.size(row);
+    part.n = grid.across.size(column);
     part.a += i * (g.transpose_a ? 1 : g.lda);
     part.b += j * (g.transpose_b ? g.ldb : 1);
     part.c += i * g.ldc + j;

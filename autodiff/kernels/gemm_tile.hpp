@@ -152,10 +152,41 @@ struct Block {
   std::int64_t ldb, ldc;
   T alpha, beta;
   Mask<T> mask;  // of the last vector of a row
+  T* copy;       // where the block that copies leaves B
 };
 
-// A kM × (kN vectors) block of C in registers; the last vector of a row may be partial.
+// C from the sums of a block. Adding up gets one instruction a vector: it is what every pass along
+// k but the first does, and every gradient that accumulates.
 template <class T, int kM, int kN, bool kPart>
+XTAPE_GEMM_INLINE void finish(const Block<T>& t, const Vec<T> (&sum)[kM][kN], T* c) {
+  constexpr std::int64_t lanes = kLanes<T>, last = (kN - 1) * lanes;
+  const T alpha = t.alpha, beta = t.beta;
+  const Mask<T> mask = t.mask;
+  if (beta == 1) {
+    XTAPE_GEMM_UNROLL
+    for (int i = 0; i < kM; ++i, c += t.ldc) {
+      XTAPE_GEMM_UNROLL
+      for (int j = 0; j < kN - 1; ++j) {
+        store<T>(c + j * lanes, load(c + j * lanes) + alpha * sum[i][j]);
+      }
+      store_if<T, kPart>(c + last, load_if<T, kPart>(c + last, mask) + alpha * sum[i][kN - 1],
+                         mask);
+    }
+    return;
+  }
+  XTAPE_GEMM_UNROLL
+  for (int i = 0; i < kM; ++i, c += t.ldc) {
+    XTAPE_GEMM_UNROLL
+    for (int j = 0; j < kN - 1; ++j) {
+      write_back<T, false>(c + j * lanes, sum[i][j], alpha, beta, mask);
+    }
+    write_back<T, kPart>(c + last, sum[i][kN - 1], alpha, beta, mask);
+  }
+}
+
+// A kM × (kN vectors) block of C in registers; the last vector of a row may be partial. With kCopy
+// it leaves what it read of B as a packed panel.
+template <class T, int kM, int kN, bool kPart, bool kCopy = false>
 XTAPE_GEMM_TARGET void tile(const Block<T>& t, const T* a, const T* b, T* c) {
   constexpr std::int64_t lanes = kLanes<T>;
   Vec<T> sum[kM][kN] = {};
@@ -164,12 +195,18 @@ XTAPE_GEMM_TARGET void tile(const Block<T>& t, const T* a, const T* b, T* c) {
   for (int i = 0; i < kM; ++i) row[i] = a + i * t.a_row;
   const std::int64_t a_step = t.a_step, ldb = t.ldb;
   const Mask<T> mask = t.mask;
+  T* copy = t.copy;
   std::int64_t at = 0;
   for (std::int64_t p = t.depth; p > 0; --p) {
     Vec<T> y[kN];
     XTAPE_GEMM_UNROLL
     for (int j = 0; j < kN - 1; ++j) y[j] = load(b + j * lanes);
     y[kN - 1] = load_if<T, kPart>(b + (kN - 1) * lanes, mask);
+    if constexpr (kCopy) {
+      XTAPE_GEMM_UNROLL
+      for (int j = 0; j < kN; ++j) store(copy + j * lanes, y[j]);
+      copy += kN * lanes;
+    }
     XTAPE_GEMM_UNROLL
     for (int i = 0; i < kM; ++i) {
       const T x = row[i][at];
@@ -179,14 +216,7 @@ XTAPE_GEMM_TARGET void tile(const Block<T>& t, const T* a, const T* b, T* c) {
     at += a_step;
     b += ldb;
   }
-  XTAPE_GEMM_UNROLL
-  for (int i = 0; i < kM; ++i, c += t.ldc) {
-    XTAPE_GEMM_UNROLL
-    for (int j = 0; j < kN - 1; ++j) {
-      write_back<T, false>(c + j * lanes, sum[i][j], t.alpha, t.beta, mask);
-    }
-    write_back<T, kPart>(c + (kN - 1) * lanes, sum[i][kN - 1], t.alpha, t.beta, mask);
-  }
+  finish<T, kM, kN, kPart>(t, sum, c);
 }
 
 template <class T>
@@ -224,27 +254,44 @@ const Tile<T>* tiles_for(std::int64_t columns) {
   return part ? kTiles<T, 1, true>.by_rows : kTiles<T, 1, false>.by_rows;
 }
 
-// `rows` rows of C from row `i` on, and the `t.depth` steps from step `p` on.
+// A panel of columns of C, from a panel of B whose rows lie far apart: packed on the way by the
+// first block, whose multiplications hide that.
+template <class T>
+XTAPE_GEMM_TARGET void far_panel(Block<T>& t, std::int64_t columns, std::int64_t m, const T* a,
+                                 const T* b, std::int64_t ldb, T* c) {
+  constexpr std::int64_t width = kVectors * kLanes<T>;
+  if (columns == width) {
+    t.ldb = ldb;
+    tile<T, kRows, kVectors, false, true>(t, a, b, c);
+    a += kRows * t.a_row;
+    c += kRows * t.ldc;
+    m -= kRows;
+  } else {
+    pack_straight(b, ldb, columns, t.depth, t.copy);
+  }
+  t.ldb = width;
+  panel_product(t, tiles_for<T>(columns), m, a, t.copy, c);
+}
+
+// `rows` rows of C, and the `t.depth` steps from step `p` on.
 template <class T>
 XTAPE_GEMM_TARGET void strip(const Product<T>& g, Block<T>& t, std::int64_t rows, const T* a,
-                             std::int64_t p, T* c, T* panel) {
+                             std::int64_t p, T* c) {
   constexpr std::int64_t lanes = kLanes<T>, width = kVectors * lanes;
-  const bool straight =
-      !g.transpose_b && rows >= 64 && g.ldb * static_cast<std::int64_t>(sizeof(T)) >= 2048;
+  const bool far = rows >= 64 && g.ldb * static_cast<std::int64_t>(sizeof(T)) >= 2048;
   for (std::int64_t j = 0; j < g.n; j += width) {
     const std::int64_t columns = std::min(width, g.n - j);
-    const T* b = panel;
-    t.ldb = width;
-    if (g.transpose_b) {
-      pack_transposed(g.b + j * g.ldb + p, g.ldb, columns, t.depth, panel, width);
-    } else if (straight) {
-      pack_straight(g.b + p * g.ldb + j, g.ldb, columns, t.depth, panel);
-    } else {
-      b = g.b + p * g.ldb + j;
-      t.ldb = g.ldb;
-    }
     t.mask = mask_of<T>(columns % lanes);
-    panel_product(t, tiles_for<T>(columns), rows, a, b, c + j);
+    if (g.transpose_b) {
+      pack_transposed(g.b + j * g.ldb + p, g.ldb, columns, t.depth, t.copy, width);
+      t.ldb = width;
+      panel_product<T>(t, tiles_for<T>(columns), rows, a, t.copy, c + j);
+    } else if (far) {
+      far_panel(t, columns, rows, a, g.b + p * g.ldb + j, g.ldb, c + j);
+    } else {
+      t.ldb = g.ldb;
+      panel_product(t, tiles_for<T>(columns), rows, a, g.b + p * g.ldb + j, c + j);
+    }
   }
 }
 
@@ -273,6 +320,13 @@ class PackedA {
   T* data_ = nullptr;
 };
 
+// Steps along k per pass, nearly equal: a short last pass would read and write C for little.
+template <class T>
+std::int64_t pass_depth(std::int64_t k) {
+  const std::int64_t passes = (k + kDepth - 1) / kDepth, depth = (k + passes - 1) / passes;
+  return (depth + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+}
+
 template <class T>
 XTAPE_GEMM_TARGET void product(const Product<T>& g) {
   alignas(64) T panel[kDepth * kVectors * kLanes<T>];
@@ -280,9 +334,11 @@ XTAPE_GEMM_TARGET void product(const Product<T>& g) {
   const bool pack =
       g.transpose_a && g.n >= 128 && g.lda * static_cast<std::int64_t>(sizeof(T)) >= 4096;
   const std::int64_t row = g.transpose_a ? 1 : g.lda, step = g.transpose_a ? g.lda : 1;
-  Block<T> t{0, pack ? PackedA<T>::ld : row, pack ? 1 : step, g.ldb, g.ldc, g.alpha, g.beta, {}};
-  for (std::int64_t p = 0; p < g.k; p += kDepth, t.beta = 1) {
-    t.depth = std::min(kDepth, g.k - p);
+  Block<T> t{0,    pack ? PackedA<T>::ld : row, pack ? 1 : step, g.ldb, g.ldc, g.alpha, g.beta, {},
+             panel};
+  const std::int64_t depth = pass_depth<T>(g.k);
+  for (std::int64_t p = 0; p < g.k; p += depth, t.beta = 1) {
+    t.depth = std::min(depth, g.k - p);
     for (std::int64_t i = 0; i < g.m; i += kStrip<T>) {
       const std::int64_t rows = std::min(kStrip<T>, g.m - i);
       const T* a = g.a + i * row + p * step;
@@ -290,7 +346,7 @@ XTAPE_GEMM_TARGET void product(const Product<T>& g) {
         pack_transposed(a, g.lda, t.depth, rows, packed.data(), t.a_row);
         a = packed.data();
       }
-      strip(g, t, rows, a, p, g.c + i * g.ldc, panel);
+      strip(g, t, rows, a, p, g.c + i * g.ldc);
     }
   }
 }

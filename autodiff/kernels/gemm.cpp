@@ -34,8 +34,7 @@ void tiny(const Gemm& g, const T* a, const T* b, T* c) {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-// ---- matrix times vector, column times row: memory, not arithmetic, is what they cost
-// ------------
+// ---- matrix times vector, column times row: memory, not arithmetic, is what they cost -----------
 
 // Elements of the matrix per piece: more than the private caches of a core hold.
 constexpr std::int64_t kElementsPerPiece = std::int64_t{1} << 19;
@@ -91,8 +90,7 @@ void outer(Product<T> g) {
   });
 }
 
-// ---- pieces of a product
-// --------------------------------------------------------------------------
+// ---- pieces of a product ------------------------------------------------------------------------
 
 // `count` parts of nearly equal size, in whole units but for the last.
 struct Parts {
@@ -129,19 +127,15 @@ Grid fixed_grid(std::int64_t m, std::int64_t n, std::int64_t k) {
 }
 
 // For our own kernels, where an element's bits do not depend on its piece. A piece of C stays in
-// the L2 cache during all passes along k. Threads get two or more each, lest one that is held up
-// holds up all. Columns are divided first: each piece of rows packs the same B again.
+// the L2 cache during all passes along k. Threads get up to four each, lest one that is held up
+// holds up all. Columns are divided first: every piece of rows packs its part of B again.
 Grid grid_for(std::int64_t m, std::int64_t n, std::int64_t k, int threads) {
   Grid g{Parts::at_most(m, kRowUnit, 256), Parts::at_most(n, kColumnUnit, 512)};
   if (threads == 1) return g;
-  const std::int64_t most = m * n * k / kWorkPerPiece;
-  const auto doubled = [&] { return 2 * g.down.count * g.across.count; };
-  while (doubled() <= std::min<std::int64_t>(most, 8 * threads) && g.across.can_double()) {
-    g.across.count *= 2;
-  }
-  while (doubled() <= std::min<std::int64_t>(most, 4 * threads) && g.down.can_double()) {
-    g.down.count *= 2;
-  }
+  const std::int64_t most = std::min<std::int64_t>(m * n * k / kWorkPerPiece, 4 * threads);
+  const auto count = [&] { return g.down.count * g.across.count; };
+  while (2 * count() <= most && g.across.can_double()) g.across.count *= 2;
+  while (2 * count() <= most && g.down.can_double()) g.down.count *= 2;
   return g;
 }
 

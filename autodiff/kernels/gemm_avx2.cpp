@@ -51,6 +51,12 @@ XTAPE_GEMM_PART void store_part(float* p, Vec<float> v, Lanes m) {
 XTAPE_GEMM_PART void store_part(double* p, Vec<double> v, Lanes m) {
   _mm256_maskstore_pd(p, reinterpret_cast<__m256i>(m), v);
 }
+XTAPE_GEMM_PART Vec<float> multiply_add(Vec<float> x, Vec<float> y, Vec<float> z) {
+  return _mm256_fmadd_ps(x, y, z);
+}
+XTAPE_GEMM_PART Vec<double> multiply_add(Vec<double> x, Vec<double> y, Vec<double> z) {
+  return _mm256_fmadd_pd(x, y, z);
+}
 
 }  // namespace
 }  // namespace xtape::kernels

@@ -45,6 +45,12 @@ XTAPE_GEMM_PART void store_part(float* p, Vec<float> v, Mask<float> m) {
 XTAPE_GEMM_PART void store_part(double* p, Vec<double> v, Mask<double> m) {
   _mm512_mask_storeu_pd(p, m, v);
 }
+XTAPE_GEMM_PART Vec<float> multiply_add(Vec<float> x, Vec<float> y, Vec<float> z) {
+  return _mm512_fmadd_ps(x, y, z);
+}
+XTAPE_GEMM_PART Vec<double> multiply_add(Vec<double> x, Vec<double> y, Vec<double> z) {
+  return _mm512_fmadd_pd(x, y, z);
+}
 
 }  // namespace
 }  // namespace xtape::kernels

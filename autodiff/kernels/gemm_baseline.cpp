@@ -39,6 +39,10 @@ template <class T>
 void store_part(T* p, const Vec<T>& v, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) p[i] = v[i];
 }
+template <class V>
+V multiply_add(V x, V y, V z) {
+  return x * y + z;
+}
 
 }  // namespace
 }  // namespace xtape::kernels

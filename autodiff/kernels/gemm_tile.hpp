@@ -5,8 +5,11 @@
 //   XTAPE_GEMM_TARGET  the attribute of every function here
 //   XTAPE_GEMM_BYTES   bytes of a vector
 //   XTAPE_GEMM_ROWS    rows of a register block (of two vectors)
+//   multiply_add(x, y, z)  x y + z, in one instruction where there is one: the blocks of all sizes
+//                      must round alike, since threads cut products as they like
 //   Mask<T>, mask_of<T>(count), load_part(p, mask), store_part(p, v, mask): the first `count` lanes
-// The files are compiled with -ffp-contract=fast, so that `sum += x * y` is one instruction.
+// The files are compiled with -ffp-contract=fast, so that `sum += x * y` is one instruction in the
+// baseline, too, where there is one.
 
 #include <algorithm>
 #include <cstdint>
@@ -54,11 +57,15 @@ XTAPE_GEMM_INLINE void store_if(T* p, const Vec<T>& v, Mask<T> mask) {
     store(p, v);
   }
 }
+template <class T>
+XTAPE_GEMM_INLINE Vec<T> splat(T x) {
+  return x - Vec<T>{};
+}
 // alpha sum + beta c, where beta = 0 does not read c.
 template <class T, bool kPart>
 XTAPE_GEMM_INLINE void write_back(T* c, const Vec<T>& sum, T alpha, T beta, Mask<T> mask) {
   Vec<T> v = alpha * sum;
-  if (beta != 0) v += beta * load_if<T, kPart>(c, mask);
+  if (beta != 0) v = multiply_add(splat(beta), load_if<T, kPart>(c, mask), v);
   store_if<T, kPart>(c, v, mask);
 }
 
@@ -160,17 +167,18 @@ struct Block {
 template <class T, int kM, int kN, bool kPart>
 XTAPE_GEMM_INLINE void finish(const Block<T>& t, const Vec<T> (&sum)[kM][kN], T* c) {
   constexpr std::int64_t lanes = kLanes<T>, last = (kN - 1) * lanes;
-  const T alpha = t.alpha, beta = t.beta;
+  const T beta = t.beta;
   const Mask<T> mask = t.mask;
   if (beta == 1) {
+    const Vec<T> alpha = splat(t.alpha);
     XTAPE_GEMM_UNROLL
     for (int i = 0; i < kM; ++i, c += t.ldc) {
       XTAPE_GEMM_UNROLL
       for (int j = 0; j < kN - 1; ++j) {
-        store<T>(c + j * lanes, load(c + j * lanes) + alpha * sum[i][j]);
+        store(c + j * lanes, multiply_add(alpha, sum[i][j], load(c + j * lanes)));
       }
-      store_if<T, kPart>(c + last, load_if<T, kPart>(c + last, mask) + alpha * sum[i][kN - 1],
-                         mask);
+      const Vec<T> before = load_if<T, kPart>(c + last, mask);
+      store_if<T, kPart>(c + last, multiply_add(alpha, sum[i][kN - 1], before), mask);
     }
     return;
   }
@@ -178,9 +186,9 @@ XTAPE_GEMM_INLINE void finish(const Block<T>& t, const Vec<T> (&sum)[kM][kN], T*
   for (int i = 0; i < kM; ++i, c += t.ldc) {
     XTAPE_GEMM_UNROLL
     for (int j = 0; j < kN - 1; ++j) {
-      write_back<T, false>(c + j * lanes, sum[i][j], alpha, beta, mask);
+      write_back<T, false>(c + j * lanes, sum[i][j], t.alpha, beta, mask);
     }
-    write_back<T, kPart>(c + last, sum[i][kN - 1], alpha, beta, mask);
+    write_back<T, kPart>(c + last, sum[i][kN - 1], t.alpha, beta, mask);
   }
 }
 
@@ -209,9 +217,9 @@ XTAPE_GEMM_TARGET void tile(const Block<T>& t, const T* a, const T* b, T* c) {
     }
     XTAPE_GEMM_UNROLL
     for (int i = 0; i < kM; ++i) {
-      const T x = row[i][at];
+      const Vec<T> x = splat(row[i][at]);
       XTAPE_GEMM_UNROLL
-      for (int j = 0; j < kN; ++j) sum[i][j] += x * y[j];
+      for (int j = 0; j < kN; ++j) sum[i][j] = multiply_add(x, y[j], sum[i][j]);
     }
     at += a_step;
     b += ldb;

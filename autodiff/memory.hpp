@@ -31,12 +31,16 @@ void trim() noexcept;
 /// An allocator over allocate() and release(), for containers that come and go in every step.
 template <class T>
 struct Recycler {
-  using value_type = T;
+  using value_type = T;  ///< As the standard wants it.
   Recycler() noexcept = default;
+  /// All are alike.
   template <class U>
   Recycler(const Recycler<U>&) noexcept {}
+  /// Memory for n elements.
   T* allocate(std::size_t n) { return static_cast<T*>(memory::allocate(n * sizeof(T))); }
+  /// Gives it back.
   void deallocate(T* p, std::size_t n) noexcept { release(p, n * sizeof(T)); }
+  /// All are alike.
   friend bool operator==(const Recycler&, const Recycler&) noexcept { return true; }
 };
 

@@ -20,8 +20,9 @@ struct Op;
 class Attrs : public detail::Counted {
  public:
   virtual ~Attrs() = default;
-  // They come and go with every operation.
+  /// From recycled memory: attributes come and go with every operation.
   static void* operator new(std::size_t bytes) { return memory::allocate(bytes); }
+  /// Gives it back.
   static void operator delete(void* p, std::size_t bytes) { memory::release(p, bytes); }
   /// For people, e.g. "axes (1,), keepdims".
   virtual std::string str() const = 0;
@@ -178,7 +179,7 @@ struct Op {
   int in_place = -1;     ///< The input whose memory the kernel may be given as output.
   /// For reductions: how to join, and over which axes.
   const Reducer* (*reducer)(DType) = nullptr;
-  Axes (*reduced_axes)(const Attrs*) = nullptr;
+  Axes (*reduced_axes)(const Attrs*) = nullptr;  ///< Normalized.
   /// Estimated operations; without it, one for each element.
   double (*flop)(const InferArgs&, const Spec& out) = nullptr;
   /// For programs: the kernel for these operands; the caller owns it. Optional.

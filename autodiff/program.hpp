@@ -66,8 +66,8 @@ struct StepProfile {
 namespace program {
 /// One argument of a run: a tensor, or (where that is null) a plain number.
 struct Argument {
-  const Tensor* tensor = nullptr;
-  double number = 0;
+  const Tensor* tensor = nullptr;  ///< Elements, or null.
+  double number = 0;               ///< The number then.
 };
 inline Argument argument(const Tensor& t) { return {&t, 0}; }
 template <class T>

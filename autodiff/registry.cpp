@@ -10,11 +10,10 @@ constexpr double kKinkMargin = 0.05;
 
 std::vector<const Op*> collect() {
   std::vector<const Op*> all;
-  for (const auto family :
-       {families::arithmetic, families::transcendental, families::comparison, families::reduction,
-        families::along_axis, families::shaping, families::slicing, families::indexing,
-        families::linalg, families::user, families::checks,
-        families::random, families::checkpointing}) {
+  for (const auto family : {families::arithmetic, families::transcendental, families::comparison,
+                            families::reduction, families::along_axis, families::shaping,
+                            families::slicing, families::indexing, families::linalg, families::user,
+                            families::checks, families::random, families::checkpointing}) {
     const auto ops = family();
     all.insert(all.end(), ops.begin(), ops.end());
   }

@@ -206,6 +206,7 @@ class Tensor {
 class Tensors : public std::vector<Tensor, memory::Recycler<Tensor>> {
  public:
   using std::vector<Tensor, memory::Recycler<Tensor>>::vector;
+  /// The same handles in a vector of its own.
   operator std::vector<Tensor>() const { return {begin(), end()}; }
 };
 

@@ -165,7 +165,7 @@ class Trainer {
         throw ValueError(loss_.name,
                          fmt::format("the loss is {} in epoch {}: lower the learning rate; "
                                      "bce needs outputs in [0, 1], bce_logits does not",
-                                     loss.item(), e));
+                                     std::isnan(loss.item()) ? "nan" : "infinite", e));
       }
       total += loss.item() * static_cast<double>(labels.size());
       done += labels.size();

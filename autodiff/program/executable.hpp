@@ -41,7 +41,7 @@ struct Layout {
   std::vector<Block> blocks;       ///< Of the arena.
   Parameters parameters;           ///< Read or written.
   std::vector<Spec> recorded;      ///< By parameter: what it was when it was recorded.
-  std::vector<bool> frozen;  ///< By parameter, when it was recorded.
+  std::vector<bool> frozen;        ///< By parameter, when it was recorded.
   std::vector<bool> stored;        ///< By parameter: whether a run changes it.
   std::vector<Copy> early, late;
 };

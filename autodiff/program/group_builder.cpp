@@ -14,7 +14,7 @@ constexpr std::int64_t kLongRow = 256;
 // Blocks of such rows may be larger: what is done once for each row is then done for several.
 constexpr std::int64_t kRowBlockBytes = 16384;
 // Below this many element operations a second thread costs more than it saves.
-constexpr std::int64_t kParallelWork = 200'000;
+constexpr std::int64_t kParallelWork = 80'000;
 constexpr std::int64_t kMaxChunks = 16;
 
 std::int32_t bytes_of(const Node& n) { return static_cast<std::int32_t>(size_of(n.spec.dtype)); }

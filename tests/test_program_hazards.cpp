@@ -38,12 +38,13 @@ TEST_CASE("values of elsewhere are refused by a recording", "[program][hazards]"
                     },
                     {kVector}),
                 TapeError, "recorded");
-  REQUIRE_ERROR(compile(
-                    [&](const Var&) {
-                      return Var(Tensor({1, 2}));
-                    },
-                    {kVector}),
-                TapeError, "would be a constant");
+  REQUIRE_ERROR(compile([&](const Var&) { return y; }, {kVector}), TapeError, "another tape");
+  Parameter w = weight();
+  REQUIRE_ERROR(compile([&](const Var&) { return square(no_grad(w)); }, {kVector}), TapeError,
+                "would be frozen");
+  // Constants are fine: the gradient of a sum is one.
+  Program ones = compile([](const Var& x) { return gradient(sum(x), x); }, {kVector});
+  CHECK(identical(ones(Tensor({1, 2, 3})), Tensor({1, 1, 1})));
 }
 
 TEST_CASE("what would be frozen in a program is refused", "[program][hazards]") {

@@ -107,9 +107,7 @@ Graph Capture::finish(const std::vector<Var>& outputs) {
   }
   for (const Var& v : outputs) {
     if (v.tape() != &tape_) {
-      throw TapeError("compile",
-                      "an output was not computed from the recorded arguments and "
-                      "parameters: it would be a constant");
+      throw TapeError("compile", "an output is empty, or was computed on another tape");
     }
     g.outputs.push_back(v.index());
   }

@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/ops/pointwise.hpp>
 #include <xtape/autodiff/passes/passes.hpp>
 #include <xtape/autodiff/program/executable.hpp>
 
@@ -74,8 +75,12 @@ ProgramData::Entry ProgramData::record(const std::vector<Spec>& specs) {
   std::vector<Var> in;
   for (const Spec& s : specs) in.push_back(capture.input(s));
   std::vector<Var> out = f(in);
-  const Var here = capture.tape().input(Tensor::scalar(0));
-  for (Var& v : out) v = beside(v, here);  // a parameter itself is an output, too
+  // A parameter itself, or a constant (the gradient of a sum, say), is an output, too; by an
+  // operation, which refuses what would be frozen.
+  const Var always = capture.tape().input(Tensor::scalar(1, boolean));
+  for (Var& v : out) {
+    if (v.defined() && !v.tape()) v = where(always, v, v);
+  }
   Entry e;
   e.specs = specs;
   e.code =

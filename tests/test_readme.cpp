@@ -50,10 +50,10 @@ TEST_CASE("README: a training step as a program", "[docs]") {
 }
 
 TEST_CASE("README: a user's activation, differentiated twice", "[docs]") {
-  // clang-format off
-  auto mish = elementwise("mish", [](auto x) { return x * tanh(softplus(x)); });
   Tape tape;
   Var x = tape.variable({-1., 0., 2.});
+  // clang-format off
+  auto mish = elementwise("mish", [](auto x) { return x * tanh(softplus(x)); });
   Var slope = gradient(sum(mish(x)), x);     // recorded: more tape
   Tensor curvature = tape.gradient(sum(slope), x);
   // clang-format on

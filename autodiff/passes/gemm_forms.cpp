@@ -12,8 +12,7 @@ namespace {
 class Forms {
  public:
   explicit Forms(const Graph& g)
-      : g_(g),
-        uses_(g.uses()),
+      : uses_(g.uses()),
         matmul_(*find_op("matmul")),
         require_finite_(*find_op("require_finite")),
         multiply_add_(*find_op("multiply_add")) {}
@@ -54,7 +53,6 @@ class Forms {
     return {};
   }
 
-  const Graph& g_;
   const std::vector<std::uint32_t> uses_;
   const Op &matmul_, &require_finite_, &multiply_add_;
 };

@@ -51,13 +51,13 @@ TEST_CASE("README: a training step as a program", "[docs]") {
 
 TEST_CASE("README: a user's activation, differentiated twice", "[docs]") {
   Tape tape;
-  Var x = tape.variable({-1., 0., 2.});
+  Var v = tape.variable({-1., 0., 2.});
   // clang-format off
   auto mish = elementwise("mish", [](auto x) { return x * tanh(softplus(x)); });
-  Var slope = gradient(sum(mish(x)), x);     // recorded: more tape
-  Tensor curvature = tape.gradient(sum(slope), x);
+  Var slope = gradient(sum(mish(v)), v);     // recorded: more tape
+  Tensor curvature = tape.gradient(sum(slope), v);
   // clang-format on
-  CHECK(gradcheck(mish, {x.value()}, {.order = 2}).ok());
+  CHECK(gradcheck(mish, {v.value()}, {.order = 2}).ok());
   CHECK(slope.value().flat(1) == Approx(0.6));
   CHECK(curvature.flat(1) == Approx(0.64));
 }

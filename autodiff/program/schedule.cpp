@@ -17,8 +17,7 @@ void dependencies(const Graph& g, const std::vector<Id>& unit_of, Id i, std::vec
 namespace {
 
 // Whether a unit stands behind a check: such units change parameters, or lead to one that does.
-std::vector<bool> behind_checks(const Graph& g, const Units& u,
-                                const std::vector<std::vector<Id>>& before) {
+std::vector<bool> behind_checks(const Units& u, const std::vector<std::vector<Id>>& before) {
   std::vector<bool> late(u.units.size());
   // Dependencies form no circle, but units are not in order yet: repeat until nothing changes.
   for (bool changed = true; changed;) {
@@ -32,7 +31,6 @@ std::vector<bool> behind_checks(const Graph& g, const Units& u,
       changed |= late[k];
     }
   }
-  (void)g;
   return late;
 }
 
@@ -52,7 +50,7 @@ void schedule(const Graph& g, Units& u) {
     waiting[k] = static_cast<std::uint32_t>(before[k].size());
     for (const Id b : before[k]) after[b].push_back(k);
   }
-  const std::vector<bool> late = behind_checks(g, u, before);
+  const std::vector<bool> late = behind_checks(u, before);
   // Of those that can run: first what is no check, then checks, then what is behind them; each in
   // the order of recording.
   using Entry = std::tuple<int, Id, Id>;

@@ -13,8 +13,9 @@ constexpr std::int64_t kBlockBytes = 8192;
 constexpr std::int64_t kLongRow = 256;
 // Blocks of such rows may be larger: what is done once for each row is then done for several.
 constexpr std::int64_t kRowBlockBytes = 16384;
-// Below this many element operations a second thread costs more than it saves.
-constexpr std::int64_t kParallelWork = 80'000;
+// Below this many element operations a second thread costs more than it saves: waking one that
+// sleeps takes some 40 µs.
+constexpr std::int64_t kParallelWork = 262'144;
 constexpr std::int64_t kMaxChunks = 16;
 
 std::int32_t bytes_of(const Node& n) { return static_cast<std::int32_t>(size_of(n.spec.dtype)); }

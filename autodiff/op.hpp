@@ -160,11 +160,24 @@ class Rewrite;
 struct Sample;   // see sample.hpp
 struct Sampler;  // see sample.hpp
 
+/// What the gradient is at a kink, a tie or an edge of the domain: a promise, which docs/kinks.md
+/// publishes and the tests check. By scalars.
+struct Edge {
+  std::string_view where;  ///< For people: "x = 0".
+  /// The function at x[0], x[1], …; null for the op itself without attributes.
+  Var (*call)(std::span<const Var>) = nullptr;
+  int operands = 1;         ///< How many.
+  double at[3] = {};        ///< The operands.
+  double y = 0;             ///< The value there.
+  double gradient[3] = {};  ///< The derivative by each operand.
+};
+
 /// One operation, defined in one place. Instances are constants, listed in the registry only.
 struct Op {
   std::string_view name;                        ///< As in error texts: "sin".
   std::string_view math = {};                   ///< "y = sin x".
   std::string_view gradient = {};               ///< "x̄ = ȳ cos x".
+  std::span<const Edge> edges = {};             ///< Kinks, ties and edges of the domain.
   int arity = 1;                                ///< Number of inputs; −1 for any number.
   Spec (*infer)(const InferArgs&) = nullptr;    ///< The only shape and dtype rule.
   void (*kernel)(const KernelArgs&) = nullptr;  ///< Fills the output.
@@ -194,6 +207,10 @@ struct Op {
   /// Calls that exercise every rule of the op.
   std::vector<Sample> (*samples)(const Sampler&) = nullptr;
 
+  /// True for a public function made of other ops: it has a name, texts and samples, so that tests
+  /// and documentation find it, but is never on a tape.
+  bool composed() const { return !kernel; }
+
   /// Whether input `input` has a gradient.
   bool differentiable(int input) const { return rule(input).rule != nullptr; }
   /// The rule of input `input`.
@@ -208,7 +225,8 @@ inline Var apply(const Op& op, std::initializer_list<const Var*> inputs, AttrsRe
   return apply(op, std::span(inputs.begin(), inputs.size()), std::move(attrs));
 }
 
-/// Every op, sorted by name. Tests, documentation and compiler passes walk this list.
+/// Every op and composed function, sorted by name. Tests, documentation and compiler passes walk
+/// this list.
 std::span<const Op* const> registry();
 /// The op of that name, or nullptr.
 const Op* find_op(std::string_view name);

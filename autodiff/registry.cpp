@@ -10,10 +10,14 @@ constexpr double kKinkMargin = 0.05;
 
 std::vector<const Op*> collect() {
   std::vector<const Op*> all;
-  for (const auto family : {families::arithmetic, families::transcendental, families::comparison,
-                            families::reduction, families::along_axis, families::shaping,
-                            families::slicing, families::indexing, families::linalg, families::user,
-                            families::checks, families::random, families::checkpointing}) {
+  using namespace families;
+  for (const auto family :
+       {activation, along_axis,     arithmetic,    attention, checkpointing, checks,
+        comparison, convolution,    decomposition, distance,  einsum,        gathering,
+        hyperbolic, indexing,       linalg,        losses,    matrix,        normalization,
+        padding,    pooling,        random,        reduction, resampling,    rounding,
+        scan,       scattering,     shaping,       slicing,   sorting,       special,
+        statistics, transcendental, trigonometric, user}) {
     const auto ops = family();
     all.insert(all.end(), ops.begin(), ops.end());
   }

@@ -346,20 +346,6 @@ struct ChainAdd {
   }
 };
 
-template <class F>
-void floating_ternary_block(const BlockArgs& a) {
-  dispatch_floating(a.dtype,
-                    [&](auto t) { kernels::ternary_block<decltype(t), decltype(t)>(F{}, a); });
-}
-
-Spec floating_ternary(const InferArgs& a) {
-  floating_unary(a);
-  check_same_dtype(a.op, *a.in[0], *a.in[1]);
-  check_same_dtype(a.op, *a.in[0], *a.in[2]);
-  const Shape product = broadcast(a.op.name, a.in[0]->shape, a.in[1]->shape);
-  return {broadcast(a.op.name, product, a.in[2]->shape), a.in[0]->dtype};
-}
-
 constexpr Op kMultiplyAdd =
     pointwise("multiply_add", {"y = a b + c", "ā = ȳ b, b̄ = ȳ a, c̄ = ȳ"}, floating_ternary,
               floating_ternary_block<MultiplyAdd>, {kMultiply.vjp[0], kMultiply.vjp[1], {pass}});

@@ -80,6 +80,43 @@ void any_binary_block(const BlockArgs& a) {
   dispatch(a.dtype, [&](auto t) { kernels::binary_block<F, decltype(t)>(F{}, a); });
 }
 
+inline Spec floating_ternary(const InferArgs& a) {
+  floating_unary(a);
+  check_same_dtype(a.op, *a.in[0], *a.in[1]);
+  check_same_dtype(a.op, *a.in[0], *a.in[2]);
+  const Shape product = broadcast(a.op.name, a.in[0]->shape, a.in[1]->shape);
+  return {broadcast(a.op.name, product, a.in[2]->shape), a.in[0]->dtype};
+}
+template <class F>
+void floating_ternary_block(const BlockArgs& a) {
+  dispatch_floating(a.dtype,
+                    [&](auto t) { kernels::ternary_block<decltype(t), decltype(t)>(F{}, a); });
+}
+
+/// What an elementwise function takes beside its operands, such as a slope: up to three numbers.
+struct Params {
+  double p[3] = {};
+  int n = 0;
+  Params(std::initializer_list<double> numbers) {
+    for (const double x : numbers) p[n++] = x;
+  }
+  std::string str() const {
+    std::string out;
+    for (int i = 0; i < n; ++i) out += (i ? ", " : "") + detail::text(p[i]);
+    return out;
+  }
+  bool operator==(const Params&) const = default;
+};
+// F<T> is made from the three numbers: F<T>{const double*}.
+template <template <class> class F>
+void parametric_block(const BlockArgs& a) {
+  const double* p = get_attrs<Params>(a.attrs).p;
+  dispatch_floating(a.dtype, [&](auto t) {
+    using T = decltype(t);
+    kernels::unary_block<F<T>, T>(F<T>(p), a);
+  });
+}
+
 /// Samples of an elementwise op without attributes: every rank, empty, and broadcast pairs.
 std::vector<Sample> elementwise_samples(const Sampler& s);
 
@@ -122,6 +159,42 @@ constexpr Op numeric_binary_op(std::string_view name, Text text, VjpRule a, VjpR
   return pointwise(name, text, numeric_binary, numeric_binary_block<F>, {a, b});
 }
 
+/// An elementwise op of one floating operand that takes Params, from a scalar functor made of them.
+/// Gradient rules read them by v.attrs<Params>().p. `call` is the public function with the numbers
+/// of its samples.
+template <template <class> class F>
+constexpr Op parametric(std::string_view name, Text text, VjpRule vjp,
+                        std::vector<Sample> (*samples)(const Sampler&)) {
+  Op op = pointwise(name, text, floating_unary, parametric_block<F>, {vjp});
+  op.samples = samples;
+  return op;
+}
+/// elementwise_samples of a function of one operand with numbers of its own.
+template <Var (*kCall)(const Var&)>
+std::vector<Sample> called_samples(const Sampler& s) {
+  std::vector<Sample> out = elementwise_samples(s);
+  for (Sample& sample : out) {
+    sample.call = [](std::span<const Var> in) { return kCall(in[0]); };
+  }
+  return out;
+}
+
+/// The entry of a public function that is made of other ops: see Op::composed.
+constexpr Op composed(std::string_view name, Text text,
+                      std::vector<Sample> (*samples)(const Sampler&)) {
+  Op op;
+  op.name = name;
+  op.math = text.math;
+  op.gradient = text.gradient;
+  op.samples = samples;
+  return op;
+}
+/// `op` with what its gradient is at kinks, ties and edges of its domain.
+constexpr Op with_edges(Op op, std::span<const Edge> edges) {
+  op.edges = edges;
+  return op;
+}
+
 /// `op` with samples drawn from [low, high).
 constexpr Op on(Op op, double low, double high) {
   op.domain[0] = low;
@@ -154,18 +227,39 @@ namespace xtape::families {
 
 using Family = std::vector<const Op*>;
 // One list per file of op definitions; registry.cpp joins them.
-Family arithmetic();
-Family transcendental();
-Family comparison();
-Family reduction();
+Family activation();
 Family along_axis();
-Family shaping();
-Family slicing();
+Family arithmetic();
+Family attention();
+Family checkpointing();
+Family checks();
+Family comparison();
+Family convolution();
+Family decomposition();
+Family distance();
+Family einsum();
+Family gathering();
+Family hyperbolic();
 Family indexing();
 Family linalg();
-Family user();
-Family checks();
+Family losses();
+Family matrix();
+Family normalization();
+Family padding();
+Family pooling();
 Family random();
-Family checkpointing();
+Family reduction();
+Family resampling();
+Family rounding();
+Family scan();
+Family scattering();
+Family shaping();
+Family slicing();
+Family sorting();
+Family special();
+Family statistics();
+Family transcendental();
+Family trigonometric();
+Family user();
 
 }  // namespace xtape::families

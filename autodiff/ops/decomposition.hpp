@@ -1,0 +1,6 @@
+#pragma once
+
+#include <xtape/autodiff/var.hpp>
+
+// Matrices: inverses, solutions, decompositions and functions of them, batched over leading axes.
+namespace xtape {}  // namespace xtape

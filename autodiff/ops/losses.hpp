@@ -1,0 +1,6 @@
+#pragma once
+
+#include <xtape/autodiff/var.hpp>
+
+// Losses.
+namespace xtape {}  // namespace xtape

@@ -1,0 +1,6 @@
+#pragma once
+
+#include <xtape/autodiff/var.hpp>
+
+// Normalization, attention, embeddings.
+namespace xtape {}  // namespace xtape

@@ -1,0 +1,6 @@
+#pragma once
+
+#include <xtape/autodiff/var.hpp>
+
+// Special functions of statistics and physics, and rounding: elementwise.
+namespace xtape {}  // namespace xtape

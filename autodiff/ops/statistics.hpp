@@ -1,0 +1,6 @@
+#pragma once
+
+#include <xtape/autodiff/var.hpp>
+
+// Statistics: reductions made of, or beside, those of reduce.hpp.
+namespace xtape {}  // namespace xtape

@@ -56,5 +56,6 @@ void add_reductions(Adapters& a);
 void add_shapes(Adapters& a);
 void add_linalg(Adapters& a);
 void add_networks(Adapters& a);
+void add_losses(Adapters& a);
 
 }  // namespace xtape::conformance

@@ -2,6 +2,7 @@
 
 // All of autodiff/ but the views of xtensor.hpp.
 #include <xtape/autodiff/backend.hpp>
+#include <xtape/autodiff/calculus.hpp>
 #include <xtape/autodiff/checkpoint.hpp>
 #include <xtape/autodiff/core.hpp>
 #include <xtape/autodiff/elementwise.hpp>

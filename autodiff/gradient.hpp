@@ -19,6 +19,13 @@ std::vector<Var> gradient(const Var& y, std::initializer_list<Var> xs,
 /// As above, for parameters.
 std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOptions& options = {});
 
+/// The derivative of the recorded y along the directions vs of the targets xs, as more tape: see
+/// Tape::jvp.
+Var jvp(const Var& y, std::span<const Var> xs, std::span<const Var> vs,
+        Unconnected unconnected = Unconnected::error);
+/// The same for one target.
+Var jvp(const Var& y, const Var& x, const Var& v, Unconnected unconnected = Unconnected::error);
+
 /// ct·d, and 0 wherever ct is 0, whatever d is there: the product of every elementwise gradient
 /// rule. A zero cotangent absorbs an infinite or undefined local derivative, so that the branch
 /// that `where` did not take leaks no NaN.

@@ -117,6 +117,7 @@ class Vjp {
 
  private:
   friend class Gradient;
+  friend class Tangent;
   Vjp(const Var& cotangent, int argument, Tape& tape, std::uint32_t node, bool record)
       : ct(cotangent), arg(argument), tape_(tape), node_(node), record_(record) {}
   const Attrs* raw_attrs() const;
@@ -172,6 +173,14 @@ struct Edge {
   double gradient[3] = {};  ///< The derivative by each operand.
 };
 
+/// What forward mode may know about an op that is not elementwise (see jvp()): without it, the
+/// derivative along a direction is the transposed gradient rule.
+enum class Linear : std::uint8_t {
+  no,     ///< Not linear, or not known.
+  joint,  ///< y(αx + βz) = αy(x) + βy(z) for all inputs together: sum, concat, slice.
+  each    ///< The same in each input alone: matmul.
+};
+
 /// One operation, defined in one place. Instances are constants, listed in the registry only.
 struct Op {
   std::string_view name;                        ///< As in error texts: "sin".
@@ -189,7 +198,8 @@ struct Op {
   bool aliases = false;  ///< The output is input 0, perhaps under another shape.
   bool throws = false;   ///< The kernel may refuse the values it sees.
   bool checks = false;   ///< The kernel only does that: it writes nothing, the output is input 0.
-  int in_place = -1;     ///< The input whose memory the kernel may be given as output.
+  Linear linear = Linear::no;  ///< For forward mode.
+  int in_place = -1;           ///< The input whose memory the kernel may be given as output.
   /// For reductions: how to join, and over which axes.
   const Reducer* (*reducer)(DType) = nullptr;
   Axes (*reduced_axes)(const Attrs*) = nullptr;  ///< Normalized.

@@ -20,6 +20,9 @@ inline constexpr Op kVariable{.name = "variable", .arity = 0};
 inline constexpr Op kInput{.name = "input", .arity = 0};
 inline constexpr Op kConstant{.name = "constant", .arity = 0};
 inline constexpr Op kParameter{.name = "parameter", .arity = 0};
+/// The same value at a place of its own, which is a target of gradients: uses of x itself are not
+/// uses of it.
+Var fresh(const Var& x);
 }  // namespace detail
 
 /// What to do about a target that the output does not depend on.
@@ -75,6 +78,13 @@ class Tape {
   /// As above, for parameters.
   Tensors gradient(const Var& y, const Parameters& ps, const GradientOptions& options = {});
 
+  /// The derivative of y along the directions vs of the targets xs, Σ (∂y/∂xᵢ) vᵢ, by one sweep
+  /// forward over the recording (Griewank and Walther, ch. 3). Keeps the tape.
+  /// @returns a Tensor of y's shape and dtype. @throws as gradient, and ShapeError when a direction
+  /// has not its target's shape.
+  Tensor jvp(const Var& y, std::span<const Var> xs, std::span<const Var> vs,
+             Unconnected unconnected = Unconnected::error);
+
   /// True on the tape of a compile(): operations are noted there, not computed.
   bool recording() const { return recorder_ != nullptr; }
 
@@ -94,7 +104,9 @@ class Tape {
   friend class Rewrite;
   friend void assign(Parameter& p, const Var& value);
   friend class Gradient;
+  friend class Tangent;
   friend class Var;
+  friend Var detail::fresh(const Var& x);
   friend class Vjp;
   friend std::vector<Var> gradient(const Var& y, std::span<const Var> xs,
                                    const GradientOptions& options);

@@ -39,7 +39,7 @@ S softplus_of(S x) {
   return std::max(x, S{0}) + std::log1p(std::exp(-std::abs(x)));
 }
 
-struct Function {
+struct MathFunction {
   const char* name;
   Var (*f)(const Var&);
   double (*exact)(double);
@@ -51,7 +51,7 @@ struct Function {
 #name, name,                                                                                   \
         [](double x) { return reference(x); }, [](Wide x) { return reference(x); }, ulps32, ulps64 \
   }
-const Function kFunctions[] = {
+const MathFunction kFunctions[] = {
     XTAPE_FUNCTION(exp, std::exp, 1.0, 1.0),         XTAPE_FUNCTION(expm1, std::expm1, 2.0, 2.5),
     XTAPE_FUNCTION(log, std::log, 1.0, 1.0),         XTAPE_FUNCTION(log1p, std::log1p, 1.0, 1.0),
     XTAPE_FUNCTION(tanh, std::tanh, 1.5, 3.0),       XTAPE_FUNCTION(sigmoid, sigmoid_of, 2.0, 2.0),
@@ -76,7 +76,8 @@ double ulps(T computed, S exact) {
 }
 
 template <class T, class S>
-void check_errors(const Function& c, const std::vector<T>& points, S (*exact)(S), double allowed) {
+void check_errors(const MathFunction& c, const std::vector<T>& points, S (*exact)(S),
+                  double allowed) {
   const Tensor x = Tensor::from(points);
   std::vector<S> want;
   for (const T p : points) want.push_back(exact(static_cast<S>(p)));
@@ -138,12 +139,12 @@ std::vector<double> double_points() {
 
 TEST_CASE("f32 functions are right to the last place or two over the whole range", "[math]") {
   const auto points = float_points();
-  for (const Function& c : kFunctions) check_errors(c, points, c.exact, c.ulps32);
+  for (const MathFunction& c : kFunctions) check_errors(c, points, c.exact, c.ulps32);
 }
 
 TEST_CASE("f64 functions are right to a few units in the last place", "[math]") {
   const auto points = double_points();
-  for (const Function& c : kFunctions) check_errors(c, points, c.exact_wide, c.ulps64);
+  for (const MathFunction& c : kFunctions) check_errors(c, points, c.exact_wide, c.ulps64);
 }
 
 TEST_CASE("functions keep the sign of zero", "[math]") {
@@ -167,7 +168,7 @@ TEST_CASE("an element's bits depend neither on its place nor on the length of th
   };
   const auto affine = [](const Var& x) { return multiply_add(x, 1.1, x * x); };
   std::vector<Var (*)(const Var&)> functions{affine};
-  for (const Function& c : kFunctions) functions.push_back(c.f);
+  for (const MathFunction& c : kFunctions) functions.push_back(c.f);
   Rng rng(11);
   at_each_level([&](Simd level) {
     for (const DType dtype : {f32, f64}) {

@@ -63,7 +63,13 @@ Var checkpoint_vjp(const Vjp& v) {
   s.check_versions();
   const auto arg = static_cast<std::size_t>(v.arg);
   std::vector<Var> xs = inputs_of(v, s);
-  if (v.recording()) {
+  Tape* wanted = v.ct.tape();  // where a derivative of this rule is wanted
+  if (wanted && !v.recording()) {
+    for (Var& x : xs) {
+      x = is_floating(x.dtype()) ? wanted->variable(x.value()) : wanted->input(x.value());
+    }
+  }
+  if (wanted) {
     const Var y = s.evaluate(xs);
     const Var target = arg < s.inputs ? xs[arg] : Var(s.parameters[arg - s.inputs]);
     return gradient(y, target, {.cotangent = v.ct, .unconnected = Unconnected::zero});

@@ -235,6 +235,7 @@ Family checkpointing();
 Family checks();
 Family comparison();
 Family convolution();
+Family custom();
 Family decomposition();
 Family distance();
 Family einsum();

@@ -52,6 +52,7 @@ constexpr Op kReshape{.name = "reshape",
                       .kernel = copy_kernel,
                       .vjp = {{[](const Vjp& v) { return reshape(v.ct, v.in_spec().shape); }}},
                       .aliases = true,
+                      .linear = Linear::joint,
                       .simplify = [](const Rewrite& r) -> Var {
                         const Op* maker = r.maker(r.in(0));
                         if (r.same(0).defined()) return r.same(0);
@@ -121,6 +122,7 @@ constexpr Op kBroadcast{.name = "broadcast_to",
                         .vjp = {{pass}},
                         .broadcasts = true,
                         .repeats = true,
+                        .linear = Linear::joint,
                         .simplify = [](const Rewrite& r) { return r.same(0); },
                         .samples = broadcast_samples};
 
@@ -173,6 +175,7 @@ constexpr Op kTranspose{.name = "transpose",
                         .infer = transpose_infer,
                         .kernel = transpose_kernel,
                         .vjp = {{transpose_vjp}},
+                        .linear = Linear::joint,
                         .samples = transpose_samples};
 
 // --- concat ---------------------------------------------------------------------------------
@@ -246,6 +249,7 @@ constexpr Op kConcat{.name = "concat",
                      .infer = concat_infer,
                      .kernel = concat_kernel,
                      .vjp = {{concat_vjp}},
+                     .linear = Linear::joint,
                      .samples = concat_samples};
 
 }  // namespace

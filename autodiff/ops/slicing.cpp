@@ -104,6 +104,7 @@ constexpr Op kSlice{.name = "slice",
                     },
                     .kernel = slice_kernel,
                     .vjp = {{[](const Vjp& v) { return unslice(v.ct, v.attrs<SliceAttrs>()); }}},
+                    .linear = Linear::joint,
                     .samples = slice_samples};
 
 constexpr Op kUnslice{.name = "unslice",
@@ -114,6 +115,7 @@ constexpr Op kUnslice{.name = "unslice",
                       },
                       .kernel = unslice_kernel,
                       .vjp = {{[](const Vjp& v) { return slice(v.ct, v.attrs<SliceAttrs>()); }}},
+                      .linear = Linear::joint,
                       .samples = unslice_samples};
 
 Var unslice(const Var& x, const SliceAttrs& s) { return apply(kUnslice, {&x}, make_attrs(s)); }

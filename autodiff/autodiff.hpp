@@ -5,6 +5,7 @@
 #include <xtape/autodiff/calculus.hpp>
 #include <xtape/autodiff/checkpoint.hpp>
 #include <xtape/autodiff/core.hpp>
+#include <xtape/autodiff/diagnostics.hpp>
 #include <xtape/autodiff/elementwise.hpp>
 #include <xtape/autodiff/gradcheck.hpp>
 #include <xtape/autodiff/log.hpp>

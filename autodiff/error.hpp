@@ -46,6 +46,10 @@ class GradientError : public Error {
 class ValueError : public Error {
   using Error::Error;
 };
+/// The first value or gradient that is not finite, see Tape::detect_anomaly.
+class AnomalyError : public Error {
+  using Error::Error;
+};
 /// A file that is missing, truncated, or says what is not so.
 class DataError : public Error {
   using Error::Error;

@@ -3,6 +3,7 @@
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/gradient.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/tape_extras.hpp>
 
 namespace xtape {
 
@@ -45,7 +46,9 @@ class Gradient {
     cotangents_.resize(y_ + 1 - low_);
     if (y_ >= low_) cotangents_[y_ - low_] = seed_;
     for (std::uint32_t i = y_ + 1; i-- > low_;) {
-      if (cotangents_[i - low_].defined() && tape_.nodes_[i].edges) step(i);
+      if (!cotangents_[i - low_].defined()) continue;
+      call_hooks(i);
+      if (tape_.nodes_[i].edges) step(i);
     }
     Recycled<Var> out;
     out.reserve(targets_.size());
@@ -170,6 +173,53 @@ class Gradient {
     }
   }
 
+  // Everything that y passes to node i has been added up.
+  void call_hooks(std::uint32_t i) {
+    Var& g = cotangents_[i - low_];
+    if (const Parameter* p = Tape::parameter_of(tape_.nodes_[i])) {
+      const detail::Hooks* hooks = detail::TapeExtras::find(*p);
+      if (hooks) g = detail::call_hooks(*hooks, g);
+    }
+    if (!tape_.extras_) return;
+    const auto it = tape_.extras_->hooks.find(i);
+    if (it != tape_.extras_->hooks.end()) g = detail::call_hooks(it->second, g);
+  }
+
+  // The rule of edge e of node i; what it computes on the way may be infinite.
+  Var call_rule(const VjpRule& rule, const Var& ct, std::uint32_t i, std::uint32_t e) {
+    const Vjp arguments(ct, static_cast<int>(e), tape_, i, record_);
+    if (!tape_.extras_ || !tape_.extras_->watching) return rule.rule(arguments);
+    struct Inside {
+      int& depth;
+      explicit Inside(int& d) : depth(d) { ++depth; }
+      ~Inside() { --depth; }
+    };
+    const Var g = [&] {
+      const Inside inside(tape_.extras_->rules);
+      return rule.rule(arguments);
+    }();
+    if (tape_.extras_->anomalous(g.value())) throw_anomaly(g, ct, i, e);
+    return g;
+  }
+
+  [[noreturn]] void throw_anomaly(const Var& g, const Var& ct, std::uint32_t i,
+                                  std::uint32_t e) const {
+    const Tape::Node& n = tape_.nodes_[i];
+    std::string text = "the gradient " + std::string(name(g.dtype())) + g.shape().str() +
+                       " of input " + std::to_string(e) + " is not finite" +
+                       detail::range(g.value()) + "; node " + tape_.describe(i) +
+                       "; its cotangent" + detail::range(ct.value());
+    for (std::uint32_t k = 0; k < n.edges; ++k) {
+      const std::uint32_t from = tape_.edges_[n.first_edge + k];
+      if (from == Tape::kNone) continue;
+      text += "; input " + std::to_string(k) + ": " + tape_.describe(from);
+      const Tensor& value = tape_.nodes_[from].value;
+      if (value.defined()) text += detail::range(value);
+    }
+    const std::string where = tape_.region(i);
+    throw AnomalyError(n.op->name, text + (where.empty() ? "" : "; " + where));
+  }
+
   void step(std::uint32_t i) {
     if (!leads_down(tape_.nodes_[i])) return;
     Var& slot = cotangents_[i - low_];
@@ -182,7 +232,7 @@ class Gradient {
       const Op& op = *tape_.nodes_[i].op;  // by index: rules that record grow the tape
       const VjpRule& rule = op.rule(static_cast<int>(e));
       if (!rule.rule) continue;
-      Var g = rule.rule(Vjp(ct, static_cast<int>(e), tape_, i, record_));
+      Var g = call_rule(rule, ct, i, e);
       const Spec& want = tape_.nodes_[from].spec;
       if (op.broadcasts && g.shape() != want.shape) g = sum_to(g, Shape(want.shape));
       if (g.value().spec() != tape_.nodes_[from].spec) {

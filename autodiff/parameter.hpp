@@ -16,6 +16,13 @@ namespace detail {
 void* unshared(Parameter& p);
 /// Notes that the value has changed.
 void touch(Parameter& p);
+struct TapeExtras;
+
+/// What add_gradient_hook() keeps with a parameter; see tape_extras.hpp.
+struct HookList : Counted {
+  virtual ~HookList() = default;
+};
+inline void destroy(HookList* h) noexcept { delete h; }
 
 struct ParameterData : Counted {
   std::string name;
@@ -23,6 +30,7 @@ struct ParameterData : Counted {
   std::uint64_t version = 0;
   bool frozen = false;
   bool buffer = false;
+  Ref<HookList> hooks;
 };
 inline void destroy(ParameterData* p) noexcept { delete p; }
 [[noreturn]] void throw_empty_parameter();
@@ -81,6 +89,7 @@ class Parameter {
  private:
   friend void* detail::unshared(Parameter& p);
   friend void detail::touch(Parameter& p);
+  friend struct detail::TapeExtras;
   detail::ParameterData& data() const {
     if (!data_) detail::throw_empty_parameter();
     return *data_;

@@ -5,7 +5,7 @@
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/ops/shaping.hpp>
-#include <xtape/autodiff/tape.hpp>
+#include <xtape/autodiff/tape_extras.hpp>
 
 namespace xtape {
 
@@ -176,10 +176,31 @@ struct Recorder {
         op.kernel({op, {operands.p, n}, op.checks ? nullptr : out.raw(), spec, attrs.get()});
       }
     }
+    if (tape && tape->extras_) check_anomaly(values.p, out, attrs.get());
     if (tape) return record(values.p, std::move(attrs), std::move(out));
     Var v(std::move(out));
     if (untaped) v.kind_ = Var::Kind::no_grad;
     return v;
+  }
+
+  // The first value that is not finite; not what gradient rules compute on the way, which chain()
+  // may absorb.
+  void check_anomaly(const Tensor* const* values, const Tensor& out, const Attrs* attrs) const {
+    const detail::TapeExtras& extras = *tape->extras_;
+    if (!extras.watching || extras.rules > 0 || !extras.anomalous(out)) return;
+    std::string text = std::string("the value ") + name(out.dtype()) + out.shape().str() +
+                       " is not finite" + detail::range(out);
+    if (attrs) text += "; attributes {" + attrs->str() + "}";
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      text += "; input " + std::to_string(i) + ": ";
+      text += in[i]->kind_ == Var::Kind::taped ? tape->describe(in[i]->index_)
+              : in[i]->kind_ == Var::Kind::parameter
+                  ? "parameter '" + in[i]->parameter_.name() + "'"
+                  : "constant " + values[i]->shape().str();
+      text += detail::range(*values[i]);
+    }
+    const std::string where = tape->region(tape->size());
+    throw AnomalyError(op.name, text + (where.empty() ? "" : "; " + where));
   }
 
   std::uint32_t place(const Var& v) const {
@@ -230,6 +251,7 @@ Tape::Tape() : slot_(acquire_slot(this)) {
 }
 
 Tape::~Tape() {
+  delete extras_;
   Slots& s = slots();
   const std::lock_guard lock(s.mutex);
   slot_->tape = nullptr;
@@ -250,24 +272,32 @@ Var Tape::handle(std::uint32_t index, Tensor value) const {
 }
 
 Var Tape::leaf(const Op& op, const Tensor& value, bool requires_grad, AttrsRef attrs) {
+  if (extras_ && extras_->watching && extras_->rules == 0 && extras_->anomalous(value)) {
+    throw AnomalyError(op.name, std::string("the value ") + name(value.dtype()) +
+                                    value.shape().str() +
+                                    (attrs ? " of '" + attrs->str() + "'" : "") + " is not finite" +
+                                    detail::range(value));
+  }
   nodes_.push_back({&op, std::move(attrs), recording() ? value : Tensor(), value.spec(),
                     static_cast<std::uint32_t>(edges_.size()), 0, epoch_, requires_grad, false});
   return handle(size() - 1, value);
 }
 
-Var Tape::variable(const Tensor& value, std::string label) {
+Var Tape::variable(const Tensor& value, std::string label, SourceLocation where) {
   if (!is_floating(value.dtype())) {
     throw DTypeError("variable", std::string("dtype ") + name(value.dtype()) +
                                      " has no gradient: use tape.input(x), or x.to(f64)");
   }
   Var v = leaf(kVariable, value, true);
   if (!label.empty()) labels_[v.index_] = std::move(label);
+  if (extras_ && extras_->watching) extras_->places[v.index_] = where;
   return v;
 }
 
-Var Tape::input(const Tensor& value, std::string label) {
+Var Tape::input(const Tensor& value, std::string label, SourceLocation where) {
   Var v = leaf(kInput, value, false);
   if (!label.empty()) labels_[v.index_] = std::move(label);
+  if (extras_ && extras_->watching) extras_->places[v.index_] = where;
   return v;
 }
 
@@ -342,6 +372,7 @@ void Tape::rewind(std::uint32_t mark) {
   nodes_.erase(nodes_.begin() + mark, nodes_.end());
   std::erase_if(parameters_, [&](const auto& p) { return p.second.leaf >= mark; });
   labels_.erase(labels_.lower_bound(mark), labels_.end());
+  if (extras_) extras_->forget_from(mark);
   ++epoch_;
 }
 

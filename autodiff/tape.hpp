@@ -10,6 +10,7 @@
 
 namespace xtape {
 
+class Scope;
 namespace program {
 class Capture;
 }
@@ -24,6 +25,24 @@ inline constexpr Op kParameter{.name = "parameter", .arity = 0};
 /// uses of it.
 Var fresh(const Var& x);
 }  // namespace detail
+
+/// A place in the source, as std::source_location, which not all compilers have.
+struct SourceLocation {
+  const char* file = "";      ///< As the compiler was given it.
+  unsigned line = 0;          ///< From 1; 0 where nothing is known.
+  const char* function = "";  ///< Around the place.
+  /// The place where it is written, also as a default argument.
+  static constexpr SourceLocation here(const char* f = __builtin_FILE(),
+                                       unsigned l = __builtin_LINE(),
+                                       const char* fn = __builtin_FUNCTION()) {
+    return {f, l, fn};
+  }
+};
+
+/// What Tape::detect_anomaly looks for.
+struct AnomalyOptions {
+  bool infinities = true;  ///< Not only NaN: false where masks of −∞ are meant.
+};
 
 /// What to do about a target that the output does not depend on.
 enum class Unconnected : std::uint8_t {
@@ -54,9 +73,11 @@ class Tape {
 
   /// Puts a floating value on the tape whose gradient may be asked for.
   /// @throws DTypeError for i64 and boolean.
-  Var variable(const Tensor& value, std::string label = {});
+  Var variable(const Tensor& value, std::string label = {},
+               SourceLocation where = SourceLocation::here());
   /// Puts data on the tape: no gradient wanted.
-  Var input(const Tensor& value, std::string label = {});
+  Var input(const Tensor& value, std::string label = {},
+            SourceLocation where = SourceLocation::here());
   /// Puts a parameter on the tape; operations do this by themselves. The same node each time.
   /// @throws TapeError when it was modified or frozen since.
   Var parameter(const Parameter& p);
@@ -85,6 +106,11 @@ class Tape {
   Tensor jvp(const Var& y, std::span<const Var> xs, std::span<const Var> vs,
              Unconnected unconnected = Unconnected::error);
 
+  /// From now on every value recorded and every gradient computed on this tape is looked at, and
+  /// the first one that is not finite throws AnomalyError: its op, the shapes and ranges of what
+  /// went in, labels, Scopes and their places in the source. Costs a pass over every value.
+  void detect_anomaly(const AnomalyOptions& options = {});
+
   /// True on the tape of a compile(): operations are noted there, not computed.
   bool recording() const { return recorder_ != nullptr; }
 
@@ -108,6 +134,8 @@ class Tape {
   friend class Var;
   friend Var detail::fresh(const Var& x);
   friend class Vjp;
+  friend class Scope;
+  friend struct detail::TapeExtras;
   friend std::vector<Var> gradient(const Var& y, std::span<const Var> xs,
                                    const GradientOptions& options);
 
@@ -149,6 +177,8 @@ class Tape {
   Recycled<std::uint32_t> target_indices(const Var& y, std::span<const Var> xs,
                                          const GradientOptions& options);
   std::string describe(std::uint32_t index) const;
+  std::string region(std::uint32_t index) const;
+  detail::TapeExtras& extras();
   static const Parameter* parameter_of(const Node& n);
 
   using Places =
@@ -164,7 +194,8 @@ class Tape {
   std::map<std::uint32_t, std::string> labels_;
   detail::TapeSlot* slot_;
   std::uint32_t epoch_ = 0;
-  const void* recorder_ = nullptr;  // the thread that records, see recording()
+  detail::TapeExtras* extras_ = nullptr;  // what few tapes have: see diagnostics.cpp
+  const void* recorder_ = nullptr;        // the thread that records, see recording()
 };
 
 /// Gives parameter `p` the recorded value `value` in every run of the program that compile() makes,

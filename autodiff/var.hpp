@@ -12,6 +12,7 @@ namespace xtape {
 class Tape;
 
 namespace detail {
+struct TapeExtras;
 /// Where a Tape can be found, or found gone: slots are never freed, their generation only grows.
 struct TapeSlot {
   Tape* tape = nullptr;
@@ -70,6 +71,7 @@ class Var {
  private:
   friend class Tape;
   friend struct Recorder;
+  friend struct detail::TapeExtras;
   friend Var no_grad(const Var& x);
   friend Var beside(const Var& x, const Var& other);
   friend std::ostream& operator<<(std::ostream& os, const Var& v);

@@ -69,7 +69,7 @@ Var checkpoint_vjp(const Vjp& v) {
       x = is_floating(x.dtype()) ? wanted->variable(x.value()) : wanted->input(x.value());
     }
   }
-  if (wanted) {
+  if (wanted || v.recording()) {
     const Var y = s.evaluate(xs);
     const Var target = arg < s.inputs ? xs[arg] : Var(s.parameters[arg - s.inputs]);
     return gradient(y, target, {.cotangent = v.ct, .unconnected = Unconnected::zero});

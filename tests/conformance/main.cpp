@@ -6,7 +6,7 @@
 #include "nets.hpp"
 #include "report.hpp"
 
-// Runs a conformance corpus, see docs/conformance.md.
+// Runs a conformance corpus, see tests/data/conformance/README.md.
 namespace xtape::conformance {
 namespace {
 

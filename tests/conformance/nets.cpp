@@ -48,6 +48,11 @@ Sample sample_of(const Item& item, std::vector<std::string>& names) {
       }
     }
   }
+  for (const char* course : {"adam_loss", "sgd_loss"}) {
+    if (!item.manifest.contains(course)) continue;
+    s.outputs.push_back(Tensor::from(item.manifest[course].get<std::vector<double>>()));
+    names.push_back(course);
+  }
   s.f32_values.assign(s.outputs.size(), 0);
   s.f32_gradients.assign(s.gradients.size(), 0);
   return s;

@@ -5,7 +5,8 @@
 namespace xtape::conformance {
 
 /// What a network of the corpus computes, as "group/name" → value: its "output", "loss" and what
-/// else its manifest stores. Recorded as an adapter is; the call has its "param" and "input".
+/// else its manifest stores, and the losses of a training ("sgd_loss", "adam_loss"). Recorded as an
+/// adapter is; the call has its "param" and "input".
 using Net = std::function<std::map<std::string, Var>(const Call&)>;
 using Nets = std::map<std::string, Net>;
 

@@ -56,19 +56,50 @@ Var cross_entropy(const Var& logits, const Var& label, double smoothing) {
   return -mean(sum(log_softmax(logits) * target, 1));
 }
 
-Results lenet(const Call& c) {
+using Named = std::map<std::string, Var>;
+
+Var lenet_logits(const Var& images, const Named& p) {
   const auto conv = [&](const Var& x, const std::string& name, std::int64_t padding) {
-    return convolve(x, c.operand(name + ".weight"), padding) +
-           per_channel(c.operand(name + ".bias"));
+    return convolve(x, p.at(name + ".weight"), padding) + per_channel(p.at(name + ".bias"));
   };
   const auto dense = [&](const Var& x, const std::string& name) {
-    return linear(x, c.operand(name + ".weight"), c.operand(name + ".bias"));
+    return linear(x, p.at(name + ".weight"), p.at(name + ".bias"));
   };
-  Var x = pool(relu(conv(c.operand("x"), "conv1", 2)));
+  Var x = pool(relu(conv(images, "conv1", 2)));
   x = pool(relu(conv(x, "conv2", 0)));
   x = relu(dense(reshape(x, {x.shape()[0], -1}), "fc1"));
-  const Var logits = dense(relu(dense(x, "fc2")), "fc3");
-  return {{"output/logits", logits}, {"loss/loss", cross_entropy(logits, c.operand("label"), 0)}};
+  return dense(relu(dense(x, "fc2")), "fc3");
+}
+
+// Ten steps with momentum: the losses before each and after the last.
+Var lenet_training(const Var& x, const Var& label, Named p) {
+  Named velocity;
+  std::vector<Var> losses;
+  for (int k = 0;; ++k) {
+    losses.push_back(cross_entropy(lenet_logits(x, p), label, 0));
+    if (k == 10) return stack(losses);
+    std::vector<Var> targets;
+    for (const auto& [name, v] : p) targets.push_back(v);
+    const std::vector<Var> g = gradient(losses.back(), targets);
+    std::size_t i = 0;
+    for (auto& [name, v] : p) {
+      Var& speed = velocity[name];
+      speed = stop_gradient(k == 0 ? g[i] : 0.9 * speed + g[i]);
+      v = v - 0.05 * speed;
+      ++i;
+    }
+  }
+}
+
+Results lenet(const Call& c) {
+  Named p;
+  for (const auto& [name, value] : c.all().items()) {
+    if (name != "x" && name != "label") p[name] = c.value(value);
+  }
+  const Var x = c.operand("x"), label = c.operand("label"), logits = lenet_logits(x, p);
+  return {{"output/logits", logits},
+          {"loss/loss", cross_entropy(logits, label, 0)},
+          {"sgd_loss", lenet_training(x, label, p)}};
 }
 
 // Batch normalisation in training, with its running statistics.

@@ -103,11 +103,12 @@ struct Classifier {
 };
 
 // Adam (Kingma and Ba, 2015), 20 steps.
-void adam(Classifier& net) {
+Var adam(Classifier& net) {
   const double rate = 0.05, b1 = 0.9, b2 = 0.999, eps = 1e-8;
-  std::vector<Var> m(3), v(3);
+  std::vector<Var> m(3), v(3), losses;
   for (int t = 1; t <= 20; ++t) {
-    const std::vector<Var> g = gradient(net.loss(net.logits()), net.p);
+    losses.push_back(net.loss(net.logits()));
+    const std::vector<Var> g = gradient(losses.back(), net.p);
     const double c1 = 1 - std::pow(b1, t), c2 = std::sqrt(1 - std::pow(b2, t));
     for (std::size_t i = 0; i < 3; ++i) {
       m[i] = t == 1 ? (1 - b1) * g[i] : b1 * m[i] + (1 - b1) * g[i];
@@ -116,6 +117,8 @@ void adam(Classifier& net) {
       net.p[i] = net.p[i] - rate / c1 * stop_gradient(step);
     }
   }
+  losses.push_back(net.loss(net.logits()));
+  return stack(losses);
 }
 
 Results embedding_classifier(const Call& c) {
@@ -125,7 +128,7 @@ Results embedding_classifier(const Call& c) {
                  c.operand("class_weight")};
   const Var logits = net.logits();
   Results r{{"output/logits", logits}, {"loss/loss", net.loss(logits)}};
-  adam(net);
+  r["adam_loss"] = adam(net);
   r["param_after_20_adam_steps/emb"] = net.p[0];
   r["param_after_20_adam_steps/W"] = net.p[1];
   r["param_after_20_adam_steps/b"] = net.p[2];

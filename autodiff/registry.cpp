@@ -48,6 +48,7 @@ std::vector<const Op*> collect() {
                             sorting,
                             special,
                             statistics,
+                            subscript,
                             transcendental,
                             trigonometric,
                             user}) {

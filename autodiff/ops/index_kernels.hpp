@@ -118,4 +118,8 @@ void dispatch_width(DType dtype, F&& f) {
 /// Indices for samples: small and fixed; unless `repeats`, each stands once along an axis.
 Tensor sample_indices(const Shape& shape, std::int64_t extent, bool repeats = true, int axis = 0);
 
+/// What is scattered to `indices`: `src` cut to their shape, or a single number for all of them.
+/// @throws ShapeError when it is smaller.
+Var values_for(const char* op, const Var& x, const Var& indices, const Var& src);
+
 }  // namespace xtape::indexed

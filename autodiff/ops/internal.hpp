@@ -54,6 +54,8 @@ Var unslice(const Var& x, const Shape& whole, const std::vector<Slice>& slices);
 /// 0 of shape `whole`, but x on a diagonal: the gradient of diagonal().
 Var place_on_diagonal(const Var& x, const Shape& whole, std::int64_t k, std::int64_t row,
                       std::int64_t column);
+/// Row-major positions of what is true in a mask. @throws DTypeError unless it is boolean.
+Tensor true_positions(std::string_view op, const Tensor& mask);
 /// The operands, parameters among them joined to the tape that some other operand has.
 std::vector<Var> beside_each_other(const std::vector<Var>& xs);
 

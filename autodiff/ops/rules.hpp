@@ -264,6 +264,7 @@ Family slicing();
 Family sorting();
 Family special();
 Family statistics();
+Family subscript();
 Family transcendental();
 Family trigonometric();
 Family user();

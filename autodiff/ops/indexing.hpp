@@ -77,8 +77,8 @@ Var diagonal_scatter(const Var& x, const Var& src, std::int64_t k = 0, std::int6
 /// on the values of `mask`, which are read here: compile() can not record it.
 /// @throws DTypeError unless the mask is boolean.
 Var masked_select(const Var& x, const Var& mask);
-/// y = x, but where `mask` is true one element of src after the other, in row-major order; the mask
-/// broadcasts to x. @throws DTypeError unless it is boolean; ValueError when src has too few.
+/// y = x, but where `mask` is true one element of src after the other, in row-major order; x and
+/// mask broadcast. @throws DTypeError unless it is boolean; ValueError when src has too few.
 Var masked_scatter(const Var& x, const Var& mask, const Var& src);
 
 /// A new axis of extent 1 in index().

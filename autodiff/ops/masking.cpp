@@ -86,7 +86,8 @@ Var masked_select(const Var& x, const Var& mask) {
 
 Var masked_scatter(const Var& x, const Var& mask, const Var& src) {
   check_mask("masked_scatter", mask.dtype());
-  const Var wide = broadcast_to(beside(mask, x), x.shape());
+  const Shape shape = broadcast("masked_scatter", x.shape(), mask.shape());
+  const Var wide = broadcast_to(beside(beside(mask, x), src), shape);
   const Var ranks = mask_ranks(wide, src.size());
   if (src.size() == 0) return where(cast(ranks, boolean), 0, x);
   return where(wide, take(beside(src, x), ranks), x);

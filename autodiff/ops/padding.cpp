@@ -48,6 +48,10 @@ std::int64_t source(Padding kind, std::int64_t i, std::int64_t n) {
 }
 
 Var pad_from_itself(const Var& x, int axis, const Pad& p, Padding kind) {
+  if (kind == Padding::circular && std::min(p.before, p.after) < 0) {  // goes round what remains
+    const Pad added{std::max<std::int64_t>(p.before, 0), std::max<std::int64_t>(p.after, 0)};
+    return pad_from_itself(crop(x, axis, p), axis, added, kind);
+  }
   const std::int64_t n = x.shape()[axis], most = std::max(p.before, p.after);
   if (kind == Padding::reflect && most >= std::max<std::int64_t>(n, 1)) {
     refuse(x.shape(), axis, p, "to reflect, both must be less than the extent");

@@ -151,7 +151,7 @@ enum class Padding {
   constant,   ///< One number.
   reflect,    ///< x mirrored at its outermost elements, which stand once: less than its extent.
   replicate,  ///< The outermost element.
-  circular    ///< x again: at most its extent.
+  circular    ///< x (what is left of it) again: at most its extent.
 };
 /// How many elements are added on both sides of an axis; negative ones are taken away.
 struct Pad {

@@ -23,7 +23,8 @@ Adapter each(Var (*f)(const Var&)) {
   return [f](const Call& c) {
     List out;
     if (c.has("input")) return List{f(c.operand("input"))};
-    for (const Var& x : variadic(c)) out.push_back(f(x));
+    const bool list = c.raw("arg0").is_array();
+    for (const Var& x : list ? c.operands("arg0") : variadic(c)) out.push_back(f(x));
     return out;
   };
 }

@@ -100,7 +100,7 @@ std::vector<Sample> pad_samples(const Sampler& s) {
                    {{{1, 2, 3, 3}}, with({{1, 0}, {2, -1}}, {1, -1}, Padding::reflect)},
                    {{{2, 3}}, with({{2, 0}, {1, 4}}, {0, 1}, Padding::replicate)},
                    {{{0, 2}}, with({{1, 1}}, 1, Padding::replicate)},
-                   {{{2, 3}}, with({{1, 2}, {3, -1}}, {0, 1}, Padding::circular)},
+                   {{{2, 3}}, with({{1, 2}, {2, -1}}, {0, 1}, Padding::circular)},
                    {{{1, 2, 2, 2}}, with({{0, 2}}, -2, Padding::circular)}});
 }
 

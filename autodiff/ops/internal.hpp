@@ -1,7 +1,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include <xtape/autodiff/ops/shaping.hpp>
 #include <xtape/autodiff/rewrite.hpp>
 
 // Operations that optimizers and compiler passes use.
@@ -46,6 +48,16 @@ bool is_row(const Shape& shape, const Axes& axes);
 
 /// The order of axes in the attributes of a transpose.
 Axes permutation(const Attrs* transpose);
+
+/// 0 of shape `whole`, but x at the slices: the gradient of slice().
+Var unslice(const Var& x, const Shape& whole, const std::vector<Slice>& slices);
+/// 0 of shape `whole`, but x on a diagonal: the gradient of diagonal().
+Var place_on_diagonal(const Var& x, const Shape& whole, std::int64_t k, std::int64_t row,
+                      std::int64_t column);
+/// Row-major positions of what is true in a mask. @throws DTypeError unless it is boolean.
+Tensor true_positions(std::string_view op, const Tensor& mask);
+/// The operands, parameters among them joined to the tape that some other operand has.
+std::vector<Var> beside_each_other(const std::vector<Var>& xs);
 
 /// Another reference to attributes that a node holds.
 inline AttrsRef share(const Attrs* a) {

@@ -289,6 +289,19 @@ Var concat(const std::vector<Var>& xs, std::int64_t axis) {
   return apply(kConcat, in, make_attrs(std::move(attrs)));
 }
 
+std::vector<Var> beside_each_other(const std::vector<Var>& xs) {
+  std::vector<Var> out;
+  for (const Var& x : xs) {
+    Var joined = x;
+    for (const Var& other : xs) {
+      if (other.tape()) joined = beside(joined, other);
+    }
+    for (const Var& other : xs) joined = beside(joined, other);  // one may come from no_grad
+    out.push_back(joined);
+  }
+  return out;
+}
+
 Var stack(const std::vector<Var>& xs, std::int64_t axis) {
   if (xs.empty()) throw ShapeError("stack", "no operands: there is nothing to join");
   const Shape& shape = xs[0].shape();
@@ -298,22 +311,13 @@ Var stack(const std::vector<Var>& xs, std::int64_t axis) {
   normalize_axis("stack", axis, wider);
   for (int i = shape.rank(); i > at; --i) wider[i] = shape[i - 1];
   wider[static_cast<int>(at)] = 1;
-  // Parameters join the tape that some other operand has.
-  const auto on_tape = [&](const Var& x) {
-    for (const Var& other : xs) {
-      if (other.tape()) return beside(x, other);
-    }
-    Var joined = x;
-    for (const Var& other : xs) joined = beside(joined, other);  // one may come from no_grad
-    return joined;
-  };
   std::vector<Var> parts;
-  for (const Var& x : xs) {
+  for (const Var& x : beside_each_other(xs)) {
     if (x.shape() != shape) {
       throw ShapeError("stack",
                        "shapes " + shape.str() + " and " + x.shape().str() + ": all must be equal");
     }
-    parts.push_back(reshape(on_tape(x), wider));
+    parts.push_back(reshape(x, wider));
   }
   return concat(parts, at);
 }

@@ -4,6 +4,7 @@
 
 #include <xtape/autodiff/kernels/copy.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
@@ -139,19 +140,32 @@ void resolve(const Slice& s, std::int64_t n, SliceAttrs& out) {
   out.step.push_back(s.step);
 }
 
+SliceAttrs resolve(const std::vector<Slice>& slices, const Shape& whole) {
+  SliceAttrs s{whole, {}, {}, {}};
+  if (static_cast<int>(slices.size()) > whole.rank()) {
+    throw ShapeError("slice", std::to_string(slices.size()) + " slices of shape " + whole.str() +
+                                  ": at most one for each axis");
+  }
+  for (int i = 0; i < whole.rank(); ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    resolve(k < slices.size() ? slices[k] : Slice{}, whole[i], s);
+  }
+  return s;
+}
+
 }  // namespace
 
 Var slice(const Var& x, const std::vector<Slice>& slices) {
-  SliceAttrs s{x.shape(), {}, {}, {}};
-  if (static_cast<int>(slices.size()) > s.whole.rank()) {
-    throw ShapeError("slice", std::to_string(slices.size()) + " slices of shape " + s.whole.str() +
-                                  ": at most one for each axis");
+  return slice(x, resolve(slices, x.shape()));
+}
+
+Var unslice(const Var& x, const Shape& whole, const std::vector<Slice>& slices) {
+  const SliceAttrs s = resolve(slices, whole);
+  if (x.shape() != s.length) {
+    throw ShapeError("unslice", "values " + x.shape().str() + " into a slice of shape " +
+                                    s.length.str() + ": shapes must be equal");
   }
-  for (int i = 0; i < s.whole.rank(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    resolve(k < slices.size() ? slices[k] : Slice{}, s.whole[i], s);
-  }
-  return slice(x, s);
+  return unslice(x, s);
 }
 
 Var slice(const Var& x, std::int64_t axis, const Slice& s) {

@@ -103,6 +103,22 @@ Var norm_of(const Var& x, const Axes& axes, bool keepdims) {
   return vector_norm(x, kP, axes, keepdims);
 }
 
+// The norm of a single number has no second derivative: times that number it has.
+std::vector<Sample> with_curvature(std::vector<Sample> samples) {
+  for (Sample& sample : samples) {
+    if (sample.inputs[0].size() != 1) continue;
+    sample.call = [call = sample.call](std::span<const Var> in) {
+      const Var y = call(in);
+      return y.size() == 1 ? y * reshape(in[0], y.shape()) : y;
+    };
+  }
+  return samples;
+}
+
+std::vector<Sample> euclidean_samples(const Sampler& s) {
+  return with_curvature(reduction_samples<euclidean_norm>(s));
+}
+
 std::vector<Sample> vector_norm_samples(const Sampler& s) {
   std::vector<Sample> out;
   for (const Reduction f : {norm_of<2>, norm_of<1>, norm_of<3>}) {
@@ -115,7 +131,7 @@ std::vector<Sample> vector_norm_samples(const Sampler& s) {
                      [=](std::span<const Var> in) { return vector_norm(in[0], p, axes, true); }});
     }
   }
-  return out;
+  return with_curvature(std::move(out));
 }
 
 std::vector<Sample> matrix_norm_samples(const Sampler& s) {
@@ -156,7 +172,8 @@ std::vector<Sample> pair_samples(const Sampler& s, std::initializer_list<PairCas
 }
 
 std::vector<Sample> dist_samples(const Sampler& s) {
-  return pair_samples(s, {{{}, {}}, {{5}, {}}, {{3, 4}, {4}}, {{2, 1, 3}, {4, 1}}}, dist);
+  return with_curvature(
+      pair_samples(s, {{{}, {}}, {{5}, {}}, {{3, 4}, {4}}, {{2, 1, 3}, {4, 1}}}, dist));
 }
 std::vector<Sample> pairwise_samples(const Sampler& s) {
   return pair_samples(
@@ -234,7 +251,7 @@ constexpr Op kEuclideanNorm{.name = "euclidean_norm",
                             .vjp = {{euclidean_vjp, reads_in(0) | kReadsOut}},
                             .reducer = euclidean_reducer,
                             .reduced_axes = reduced_axes,
-                            .samples = reduction_samples<euclidean_norm>};
+                            .samples = euclidean_samples};
 
 constexpr Op kVectorNorm =
     with_edges(composed("vector_norm", {"y = (Σ |x|ᵖ)^(1/p)", "x̄ = ȳ sign(x) (|x| / y)ᵖ⁻¹"},

@@ -373,12 +373,6 @@ Var recurrence(const Var& a, const Var& x, const RecurrenceAttrs& attrs) {
   return apply(kRecurrence, {&a, &x}, make_attrs(attrs));
 }
 
-// x under `shape`; a plain number takes the dtype of `other`.
-Var spread(const Var& x, const Shape& shape, const Var& other) {
-  if (x.shape() == shape && x.rank() > 0) return x;
-  return x.rank() == 0 ? x * Tensor::ones(shape, other.dtype()) : broadcast_to(x, shape);
-}
-
 }  // namespace
 
 Var cumsum(const Var& x, std::int64_t axis, const ScanOptions& o) {
@@ -405,25 +399,37 @@ Selected cummin(const Var& x, std::int64_t axis) {
   return {take_along_axis(x, at, axis), at};
 }
 
-Var linear_recurrence(const Var& coefficient, const Var& input, const RecurrenceOptions& o) {
-  const Var a0 = beside(beside(coefficient, input), o.initial.defined() ? o.initial : input);
-  const Var x0 = beside(input, a0);
-  const Shape shape = broadcast("linear_recurrence", a0.shape(), x0.shape());
-  const int axis = normalize_axis("linear_recurrence", o.axis, shape);
-  const Var a = spread(a0, shape, x0);
-  Var x = spread(x0, shape, a);
-  if (o.initial.defined() && shape[axis] > 0) {
-    Shape one = shape;
-    one[axis] = 1;
-    const Shape step = reduced(shape, axis, false);
-    const Var h0 = reshape(spread(beside(o.initial, x), step, x), one);
-    const Slice head = o.reverse ? Slice{-1, {}} : Slice{0, 1};
-    const Slice rest = o.reverse ? Slice{{}, -1} : Slice{1, {}};
-    const Var first = slice(x, axis, head) + slice(a, axis, head) * h0;
-    const Var others = slice(x, axis, rest);
-    x = o.reverse ? concat({others, first}, axis) : concat({first, others}, axis);
+namespace {
+// What comes before the first step goes into it: x₀ + a₀ h₋₁.
+Var started(const Var& a, const Var& x, int axis, const RecurrenceOptions& o) {
+  const Shape step = reduced(x.shape(), axis, false);
+  const Var h = o.initial * Tensor::ones(step, x.dtype());  // a number takes the dtype of x
+  if (h.shape() != step) {
+    throw ShapeError("linear_recurrence",
+                     "the initial state " + o.initial.shape().str() + " is none of " + step.str());
   }
+  const Slice head = o.reverse ? Slice{-1, {}} : Slice{0, 1};
+  const Slice tail = o.reverse ? Slice{{}, -1} : Slice{1, {}};
+  const Var first = slice(x, axis, head) + slice(a, axis, head) * unsqueeze(h, axis);
+  const Var rest = slice(x, axis, tail);
+  return o.reverse ? concat({rest, first}, axis) : concat({first, rest}, axis);
+}
+
+}  // namespace
+
+Var linear_recurrence(const Var& a0, const Var& x0, const RecurrenceOptions& o) {
+  Var a = beside(a0, x0);
+  if (o.initial.defined()) a = beside(a, o.initial);
+  Var x = beside(x0, a);
+  const Shape shape = broadcast("linear_recurrence", a.shape(), x.shape());
+  const int axis = normalize_axis("linear_recurrence", o.axis, shape);
+  if (a.shape() != shape) a = broadcast_to(a, shape);
+  if (x.shape() != shape) x = broadcast_to(x, shape);
+  if (o.initial.defined() && shape[axis] > 0) x = started(a, x, axis, o);
   return recurrence(a, x, {axis, o.reverse, false});
+}
+Var linear_recurrence(double a, const Var& x, const RecurrenceOptions& o) {
+  return linear_recurrence(Tensor::full({}, a, x.dtype()), x, o);
 }
 
 namespace families {

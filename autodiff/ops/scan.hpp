@@ -54,5 +54,7 @@ struct RecurrenceOptions {
 /// x̄ₜ = gₜ, āₜ = gₜ hₜ₋₁.
 /// @throws ShapeError for an initial state of another shape.
 Var linear_recurrence(const Var& a, const Var& x, const RecurrenceOptions& options = {});
+/// The same coefficient at every step, as in an exponential moving average.
+Var linear_recurrence(double a, const Var& x, const RecurrenceOptions& options = {});
 
 }  // namespace xtape

@@ -317,12 +317,13 @@ Selected min_with_indices(const Var& x, std::int64_t axis, bool keepdims) {
   return chosen(x, argmin(x, a, true), a, keepdims);
 }
 
-Var quantile(const Var& operand, const Var& q, const QuantileOptions& o) {
-  const Var x = beside(operand, q);
+Var quantile(const Var& operand, const Var& fraction, const QuantileOptions& o) {
+  const Var x = beside(operand, fraction);
   if (!is_floating(x.dtype())) {
     throw DTypeError("quantile", std::string("operand ") + name(x.dtype()) + x.shape().str() +
                                      ": takes f32 or f64, write cast(x, f32)");
   }
+  const Var q = fraction * Tensor::ones({}, x.dtype());  // a number takes the dtype of x
   if (q.rank() > 1) {
     throw ShapeError("quantile", "q of shape " + q.shape().str() + ": a number or a vector");
   }
@@ -335,7 +336,7 @@ Var quantile(const Var& operand, const Var& q, const QuantileOptions& o) {
   Shape along, several = lines.shape();
   for (int i = 0; i < lines.rank(); ++i) along.push_back(i == axis ? count : 1);
   several[axis] = count;
-  const Var rank = reshape(q * Tensor::full({}, static_cast<double>(n - 1), x.dtype()), along);
+  const Var rank = reshape(q * static_cast<double>(n - 1), along);
   Var low = cast(rank, i64);
   const Var part = rank - cast(low, x.dtype());
   Var high = where(greater(part, 0), low + 1, low);

@@ -214,13 +214,14 @@ Var nanmean(const Var& x, const Axes& axes, bool keepdims) {
 }
 
 Var count_nonzero(const Var& x, const Axes& axes, bool keepdims) {
-  return sum(cast(not_equal(x, 0), i64), axes, keepdims);
+  return sum(cast(x.dtype() == boolean ? x : not_equal(x, 0), i64), axes, keepdims);
 }
 Var any(const Var& x, const Axes& axes, bool keepdims) {
   return not_equal(count_nonzero(x, axes, keepdims), 0);
 }
 Var all(const Var& x, const Axes& axes, bool keepdims) {
-  return equal(sum(cast(equal(x, 0), i64), axes, keepdims), 0);
+  const std::int64_t n = reduced_size("all", x.shape(), axes);
+  return equal(count_nonzero(x, axes, keepdims), static_cast<double>(n));
 }
 
 Var trapezoid(const Var& y, double dx, std::int64_t axis) {

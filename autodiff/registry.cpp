@@ -37,6 +37,7 @@ std::vector<const Op*> collect() {
                             pooling,
                             random,
                             rearranging,
+                            recurrence,
                             reduction,
                             resampling,
                             rounding,

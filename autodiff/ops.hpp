@@ -13,6 +13,7 @@
 #include <xtape/autodiff/ops/normalization.hpp>
 #include <xtape/autodiff/ops/pointwise.hpp>
 #include <xtape/autodiff/ops/reduce.hpp>
+#include <xtape/autodiff/ops/scan.hpp>
 #include <xtape/autodiff/ops/shaping.hpp>
 #include <xtape/autodiff/ops/sorting.hpp>
 #include <xtape/autodiff/ops/special.hpp>

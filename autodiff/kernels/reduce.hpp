@@ -31,6 +31,19 @@ struct Sum {
   }
 };
 
+template <class T>
+struct Product {
+  using Acc = typename Sum<T>::Acc;
+  static Acc init() { return 1; }
+  XTAPE_INLINE static void add(Acc& acc, T x) { acc *= static_cast<Acc>(x); }
+  XTAPE_INLINE static void merge(Acc& acc, Acc o) { acc *= o; }
+  static constexpr bool kIdempotent = false;
+  static constexpr std::int64_t kLanes = 16;
+  XTAPE_INLINE static void add_lanes(Acc* lane, const T* x) {
+    for (std::int64_t k = 0; k < kLanes; ++k) add(lane[k], x[k]);
+  }
+};
+
 template <class T, bool kLargest>
 struct Extremum {
   using Acc = T;

@@ -3,32 +3,14 @@
 #include <xtape/autodiff/kernels/softmax.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
+#include <xtape/autodiff/ops/lines.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
 namespace {
 
 using namespace rules;
-using kernels::Largest;
-
-struct AxisAttrs {
-  int axis;
-  bool keepdims = true;
-  std::string str() const { return "axis " + std::to_string(axis); }
-  bool operator==(const AxisAttrs&) const = default;
-};
-
-// Calls f(first element, stride) for each line of x along the axis.
-template <class F>
-void each_line(const Shape& shape, int axis, F&& f) {
-  std::int64_t outer = 1, inner = 1;
-  for (int i = 0; i < axis; ++i) outer *= shape[i];
-  for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
-  const std::int64_t n = axis < shape.rank() ? shape[axis] : 1;
-  for (std::int64_t o = 0; o < outer; ++o) {
-    for (std::int64_t i = 0; i < inner; ++i) f(o * n * inner + i, inner, n);
-  }
-}
+using kernels::Largest, kernels::Lines;
 
 // The last pass over a line: y = e^(x − m) becomes e^(x − m) / Σ, or x − m − ln Σ.
 struct Scale {
@@ -80,7 +62,7 @@ void softmax_kernel(const KernelArgs& a) {
   const int axis = get_attrs<AxisAttrs>(a.attrs).axis;
   dispatch_floating(a.spec.dtype, [&](auto t) {
     using T = decltype(t);
-    each_line(a.spec.shape, axis, [&](std::int64_t at, std::int64_t stride, std::int64_t n) {
+    Lines(a.spec.shape, axis).each([&](std::int64_t at, std::int64_t stride, std::int64_t n) {
       const auto* x = static_cast<const T*>(a.in[0].data) + at;
       auto* out = static_cast<T*>(a.out) + at;
       if (stride == 1) return contiguous_line<kLog>(x, out, n);
@@ -118,9 +100,15 @@ std::vector<Sample> axis_samples(const Sampler& s, Var (*f)(const Var&, std::int
 
 std::vector<Sample> softmax_samples(const Sampler& s) { return axis_samples(s, softmax); }
 std::vector<Sample> log_softmax_samples(const Sampler& s) { return axis_samples(s, log_softmax); }
+std::vector<Sample> softmin_samples(const Sampler& s) { return axis_samples(s, softmin); }
 std::vector<Sample> argmax_samples(const Sampler& s) {
   auto out = axis_samples(s, [](const Var& x, std::int64_t axis) { return argmax(x, axis); });
   out.pop_back();  // nothing to choose from
+  return out;
+}
+std::vector<Sample> argmin_samples(const Sampler& s) {
+  auto out = axis_samples(s, [](const Var& x, std::int64_t axis) { return argmin(x, axis); });
+  out.pop_back();
   return out;
 }
 
@@ -148,25 +136,27 @@ constexpr Op kLogSoftmax{.name = "log_softmax",
                          .vjp = {{log_softmax_vjp, kReadsOut}},
                          .samples = log_softmax_samples};
 
-Spec argmax_infer(const InferArgs& a) {
+Spec position_infer(const InferArgs& a) {
   const auto& attrs = get_attrs<AxisAttrs>(a.attrs);
   const Shape& shape = numeric_unary(a).shape;
   const Shape out = reduced(shape, attrs.axis, attrs.keepdims);
-  if (shape.size() == 0 && out.size() > 0) throw_nothing("argmax", shape);
+  if (shape.size() == 0 && out.size() > 0) throw_nothing(a.op.name, shape);
   return {out, i64};
 }
 
-void argmax_kernel(const KernelArgs& a) {
+// The first of the largest, or smallest, elements; NaN goes before all.
+template <bool kLargest>
+void position_kernel(const KernelArgs& a) {
   dispatch_numeric(a.in[0].spec->dtype, [&](auto t) {
     using T = decltype(t);
     auto* out = static_cast<std::int64_t*>(a.out);
-    const int axis = get_attrs<AxisAttrs>(a.attrs).axis;
-    each_line(a.in[0].spec->shape, axis, [&](std::int64_t at, std::int64_t stride, std::int64_t n) {
+    const Lines lines(a.in[0].spec->shape, get_attrs<AxisAttrs>(a.attrs).axis);
+    lines.each([&](std::int64_t at, std::int64_t stride, std::int64_t n) {
       const auto* x = static_cast<const T*>(a.in[0].data) + at;
       std::int64_t best = 0;
       for (std::int64_t i = 1; i < n; ++i) {
         const T v = x[i * stride], top = x[best * stride];
-        if (v > top || (v != v && top == top)) best = i;
+        if ((kLargest ? v > top : v < top) || (v != v && top == top)) best = i;
       }
       *out++ = best;
     });
@@ -176,9 +166,19 @@ void argmax_kernel(const KernelArgs& a) {
 constexpr Op kArgmax{.name = "argmax",
                      .math = "y = position of max x",
                      .gradient = "none: the result is an index",
-                     .infer = argmax_infer,
-                     .kernel = argmax_kernel,
+                     .infer = position_infer,
+                     .kernel = position_kernel<true>,
                      .samples = argmax_samples};
+
+constexpr Op kArgmin{.name = "argmin",
+                     .math = "y = position of min x",
+                     .gradient = "none: the result is an index",
+                     .infer = position_infer,
+                     .kernel = position_kernel<false>,
+                     .samples = argmin_samples};
+
+constexpr Op kSoftmin =
+    composed("softmin", {"y = e⁻ˣ / Σ e⁻ˣ", "x̄ = −y (ȳ − Σ ȳ y)"}, softmin_samples);
 
 Var along(const Op& op, const Var& x, std::int64_t axis, bool keepdims = true) {
   return apply(op, {&x}, make_attrs(AxisAttrs{normalize_axis(op.name, axis, x.shape()), keepdims}));
@@ -191,9 +191,13 @@ Var log_softmax(const Var& x, std::int64_t axis) { return along(kLogSoftmax, x, 
 Var argmax(const Var& x, std::int64_t axis, bool keepdims) {
   return along(kArgmax, x, axis, keepdims);
 }
+Var argmin(const Var& x, std::int64_t axis, bool keepdims) {
+  return along(kArgmin, x, axis, keepdims);
+}
+Var softmin(const Var& x, std::int64_t axis) { return softmax(-x, axis); }
 
 namespace families {
-Family along_axis() { return {&kSoftmax, &kLogSoftmax, &kArgmax}; }
+Family along_axis() { return {&kSoftmax, &kLogSoftmax, &kSoftmin, &kArgmax, &kArgmin}; }
 }  // namespace families
 
 }  // namespace xtape

@@ -1,34 +1,39 @@
+#include <algorithm>
 #include <limits>
 
-#include <xtape/autodiff/kernels/reducer.hpp>
 #include <xtape/autodiff/kernels/softmax.hpp>
-#include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
-#include <xtape/autodiff/ops/rules.hpp>
+#include <xtape/autodiff/ops/reducing.hpp>
 
 namespace xtape {
+
+namespace rules {
+std::vector<Sample> reduction_samples(const Sampler& s, Reduction f, bool empty) {
+  std::vector<Sample> out;
+  const auto add = [&](const Shape& shape, const Axes& axes, bool keepdims) {
+    out.push_back({shape.str() + " over " + axes.str() + (keepdims ? " keepdims" : ""),
+                   {s.draw(shape)},
+                   [=](std::span<const Var> in) { return f(in[0], axes, keepdims); }});
+  };
+  add({}, {}, false);
+  add({1}, {}, true);
+  add({7}, 0, false);
+  add({200}, -1, true);
+  add({3, 4}, 0, false);
+  add({3, 4}, 1, true);
+  add({3, 4}, {0, 1}, false);
+  add({2, 3, 2, 2}, {1, -1}, false);
+  add({2, 3, 2, 2}, {0, 2}, true);
+  add({0, 3}, 1, false);
+  if (empty) add({0, 3}, 0, false);
+  return out;
+}
+}  // namespace rules
+
 namespace {
 
 using namespace rules;
-using kernels::Largest, kernels::Smallest, kernels::Sum;
-
-struct ReduceAttrs {
-  Axes axes;  // normalized
-  bool keepdims;
-  std::string str() const { return "axes " + axes.str() + (keepdims ? ", keepdims" : ""); }
-  bool operator==(const ReduceAttrs&) const = default;
-};
-
-Spec reduce_infer(const InferArgs& a) {
-  const auto& attrs = get_attrs<ReduceAttrs>(a.attrs);
-  const Spec s = numeric_unary(a);
-  return {reduced(s.shape, attrs.axes, attrs.keepdims), s.dtype};
-}
-
-Spec floating_reduce_infer(const InferArgs& a) {
-  floating_unary(a);
-  return reduce_infer(a);
-}
+using kernels::Largest, kernels::Product, kernels::Smallest, kernels::Sum;
 
 Spec extremum_infer(const InferArgs& a) {
   const Spec out = reduce_infer(a);
@@ -37,16 +42,6 @@ Spec extremum_infer(const InferArgs& a) {
   return out;
 }
 
-template <template <class> class R>
-void reduce_kernel(const KernelArgs& a) {
-  const auto& attrs = get_attrs<ReduceAttrs>(a.attrs);
-  dispatch_numeric(a.spec.dtype, [&](auto t) {
-    using T = decltype(t);
-    auto* out = static_cast<T*>(a.out);
-    kernels::reduce<R<T>>(static_cast<const T*>(a.in[0].data), a.in[0].spec->shape, attrs.axes,
-                          [&](std::int64_t i, auto acc) { out[i] = static_cast<T>(acc); });
-  });
-}
 void logsumexp_kernel(const KernelArgs& a) {
   const auto& attrs = get_attrs<ReduceAttrs>(a.attrs);
   dispatch_floating(a.spec.dtype, [&](auto t) {
@@ -55,8 +50,6 @@ void logsumexp_kernel(const KernelArgs& a) {
                        a.in[0].spec->shape, attrs.axes);
   });
 }
-
-Axes reduced_axes(const Attrs* a) { return get_attrs<ReduceAttrs>(a).axes; }
 
 // Over axes of extent 1 there is nothing to reduce.
 Var simplify_sum(const Rewrite& r) {
@@ -67,11 +60,6 @@ Var simplify_sum(const Rewrite& r) {
   return s.factor * sum(s.x, a.axes, a.keepdims);
 }
 
-// A reduced value under the shape that broadcasts against the input again.
-Var unreduced(const Var& y, const Vjp& v) {
-  return reshape(y, reduced(v.in_spec().shape, v.attrs<ReduceAttrs>().axes, true));
-}
-
 Var sum_vjp(const Vjp& v) { return broadcast_to(unreduced(v.ct, v), v.in_spec().shape); }
 
 Var extremum_vjp(const Vjp& v) {
@@ -79,6 +67,39 @@ Var extremum_vjp(const Vjp& v) {
   const Var x = v.in(0);
   const Var ties = cast(equal(x, unreduced(v.out(), v)), x.dtype());
   return chain(unreduced(v.ct, v), ties / sum(ties, a.axes, true));
+}
+
+// The product of the others is what comes before times what comes after: no division, so zeros
+// need no case of their own, at any order.
+Var product_of_others(const Var& x, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+  const Var lines = reshape(x, {outer, n, inner});
+  const Var before = cumprod(lines, 1, {.exclusive = true});
+  const Var after = cumprod(lines, 1, {.reverse = true, .exclusive = true});
+  return reshape(before * after, x.shape());
+}
+
+Var prod_vjp(const Vjp& v) {
+  const Axes axes = v.attrs<ReduceAttrs>().axes;
+  const Var x = v.in(0), ct = unreduced(v.ct, v);
+  const Shape shape = x.shape();
+  const std::int64_t n = reduced_size("prod", shape, axes);
+  if (axes.empty()) return ct;
+  const auto first = static_cast<int>(axes[0]), last = static_cast<int>(axes[axes.rank() - 1]);
+  if (last - first + 1 == axes.rank()) {  // neighbours: one axis
+    const std::int64_t inner = Shape(shape.begin() + last + 1, shape.end()).size();
+    const std::int64_t outer = Shape(shape.begin(), shape.begin() + first).size();
+    return chain(ct, product_of_others(x, outer, n, inner));
+  }
+  Axes order, back;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (std::find(axes.begin(), axes.end(), i) == axes.end()) order.push_back(i);
+  }
+  const std::int64_t outer = reduced(shape, axes, false).size();
+  for (const std::int64_t a : axes) order.push_back(a);
+  for (int i = 0; i < shape.rank(); ++i) {
+    back.push_back(std::find(order.begin(), order.end(), i) - order.begin());
+  }
+  return chain(ct, transpose(product_of_others(transpose(x, order), outer, n, 1), back));
 }
 
 Var logsumexp_expand(const Rewrite& r) {
@@ -105,35 +126,6 @@ Var logsumexp_vjp(const Vjp& v) {
   return chain(unreduced(v.ct, v), weights / total);
 }
 
-std::vector<Sample> reduction_samples(const Sampler& s, Var (*f)(const Var&, const Axes&, bool),
-                                      bool empty) {
-  std::vector<Sample> out;
-  const auto add = [&](const Shape& shape, const Axes& axes, bool keepdims) {
-    out.push_back({shape.str() + " over " + axes.str() + (keepdims ? " keepdims" : ""),
-                   {s.draw(shape)},
-                   [=](std::span<const Var> in) { return f(in[0], axes, keepdims); }});
-  };
-  add({}, {}, false);
-  add({1}, {}, true);
-  add({7}, 0, false);
-  add({200}, -1, true);
-  add({3, 4}, 0, false);
-  add({3, 4}, 1, true);
-  add({3, 4}, {0, 1}, false);
-  add({2, 3, 2, 2}, {1, -1}, false);
-  add({2, 3, 2, 2}, {0, 2}, true);
-  add({0, 3}, 1, false);
-  if (empty) add({0, 3}, 0, false);
-  return out;
-}
-
-std::vector<Sample> sum_samples(const Sampler& s) { return reduction_samples(s, sum, true); }
-std::vector<Sample> max_samples(const Sampler& s) { return reduction_samples(s, max, false); }
-std::vector<Sample> min_samples(const Sampler& s) { return reduction_samples(s, min, false); }
-std::vector<Sample> logsumexp_samples(const Sampler& s) {
-  return reduction_samples(s, logsumexp, true);
-}
-
 constexpr Op kSum{.name = "sum",
                   .math = "y = Σ x",
                   .gradient = "x̄ = ȳ, repeated",
@@ -144,45 +136,87 @@ constexpr Op kSum{.name = "sum",
                   .reducer = kernels::reducer<Sum>,
                   .reduced_axes = reduced_axes,
                   .simplify = simplify_sum,
-                  .samples = sum_samples};
+                  .samples = reduction_samples<sum>};
+
+std::vector<Sample> prod_samples(const Sampler& s) {
+  std::vector<Sample> out = reduction_samples<prod>(s);
+  for (const Tensor& x : {Tensor({1.5, 0, -2}), Tensor({0, 1.5, 0}), Tensor({0, 0, 0})}) {
+    out.push_back(
+        {"zeros " + x.str(), {x.to(s.dtype)}, [](std::span<const Var> in) { return prod(in[0]); }});
+  }
+  return out;
+}
+
+Var product_of_three(std::span<const Var> in) { return prod(stack({in[0], in[1], in[2]})); }
+constexpr Edge kProdEdges[] = {
+    {"one zero: the product of the others", product_of_three, 3, {0, 2, 3}, 0, {6, 0, 0}},
+    {"two zeros", product_of_three, 3, {0, 0, 3}, 0, {0, 0, 0}},
+};
+Var largest_of_three(std::span<const Var> in) { return max(stack({in[0], in[1], in[2]})); }
+Var smallest_of_three(std::span<const Var> in) { return min(stack({in[0], in[1], in[2]})); }
+constexpr Edge kMaxEdges[] = {
+    {"a tie of two", largest_of_three, 3, {2, 1, 2}, 2, {0.5, 0, 0.5}},
+};
+constexpr Edge kMinEdges[] = {
+    {"a tie of two", smallest_of_three, 3, {1, 2, 1}, 1, {0.5, 0, 0.5}},
+};
+Var logsumexp_of_two(std::span<const Var> in) { return logsumexp(stack({in[0], in[1]})); }
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Edge kLogSumExpEdges[] = {
+    {"one of two −∞", logsumexp_of_two, 2, {-kInfinity, 1}, 1, {0, 1}},
+    {"all −∞", logsumexp_of_two, 2, {-kInfinity, -kInfinity}, -kInfinity, {0, 0}},
+};
+
+constexpr Op kProd{.name = "prod",
+                   .math = "y = Π x",
+                   .gradient = "x̄ᵢ = ȳ Π xⱼ, j ≠ i",
+                   .edges = kProdEdges,
+                   .infer = reduce_infer,
+                   .kernel = reduce_kernel<Product>,
+                   .vjp = {{prod_vjp, reads_in(0)}},
+                   .reducer = kernels::reducer<Product>,
+                   .reduced_axes = reduced_axes,
+                   .samples = prod_samples};
 
 constexpr Op kMax{.name = "max",
                   .math = "y = max x",
                   .gradient = "ȳ shared equally by the largest elements",
+                  .edges = kMaxEdges,
                   .infer = extremum_infer,
                   .kernel = reduce_kernel<Largest>,
                   .vjp = {{extremum_vjp, reads_in(0) | kReadsOut}},
                   .reducer = kernels::reducer<Largest>,
                   .reduced_axes = reduced_axes,
-                  .samples = max_samples};
+                  .samples = reduction_samples<max, false>};
 
 constexpr Op kMin{.name = "min",
                   .math = "y = min x",
                   .gradient = "ȳ shared equally by the smallest elements",
+                  .edges = kMinEdges,
                   .infer = extremum_infer,
                   .kernel = reduce_kernel<Smallest>,
                   .vjp = {{extremum_vjp, reads_in(0) | kReadsOut}},
                   .reducer = kernels::reducer<Smallest>,
                   .reduced_axes = reduced_axes,
-                  .samples = min_samples};
+                  .samples = reduction_samples<min, false>};
 
 constexpr Op kLogSumExp{.name = "logsumexp",
                         .math = "y = ln Σ eˣ",
                         .gradient = "x̄ = ȳ e^(x − y)",
+                        .edges = kLogSumExpEdges,
                         .infer = floating_reduce_infer,
                         .kernel = logsumexp_kernel,
                         .vjp = {{logsumexp_vjp, reads_in(0) | kReadsOut}},
                         .expand = logsumexp_expand,
-                        .samples = logsumexp_samples};
+                        .samples = reduction_samples<logsumexp>};
 
-Var over(const Op& op, const Var& x, const Axes& axes, bool keepdims) {
-  return apply(op, {&x},
-               make_attrs(ReduceAttrs{normalize_axes(op.name, axes, x.shape()), keepdims}));
-}
+constexpr Op kMean =
+    composed("mean", {"y = Σ x / n", "x̄ = ȳ / n, repeated"}, reduction_samples<mean, false>);
 
 }  // namespace
 
 Var sum(const Var& x, const Axes& axes, bool keepdims) { return over(kSum, x, axes, keepdims); }
+Var prod(const Var& x, const Axes& axes, bool keepdims) { return over(kProd, x, axes, keepdims); }
 Var max(const Var& x, const Axes& axes, bool keepdims) { return over(kMax, x, axes, keepdims); }
 Var min(const Var& x, const Axes& axes, bool keepdims) { return over(kMin, x, axes, keepdims); }
 Var logsumexp(const Var& x, const Axes& axes, bool keepdims) {
@@ -193,12 +227,8 @@ Var mean(const Var& x, const Axes& axes, bool keepdims) {
     throw DTypeError("mean", std::string("operand ") + name(x.dtype()) + x.shape().str() +
                                  ": takes f32 or f64, write cast(x, f32)");
   }
-  const Var total = sum(x, axes, keepdims);
-  std::int64_t n = 1;
-  for (const std::int64_t a : normalize_axes("mean", axes, x.shape())) {
-    n *= x.shape()[static_cast<int>(a)];
-  }
-  return total / static_cast<double>(n);
+  const auto n = static_cast<double>(reduced_size("mean", x.shape(), axes));
+  return sum(x, axes, keepdims) / n;
 }
 
 SoftmaxParts softmax_parts(const Var& x, const Axes& axes) {
@@ -235,7 +265,7 @@ Var sum_to(const Var& x, const Shape& shape) {
 }
 
 namespace families {
-Family reduction() { return {&kSum, &kMax, &kMin, &kLogSumExp}; }
+Family reduction() { return {&kSum, &kProd, &kMax, &kMin, &kLogSumExp, &kMean}; }
 }  // namespace families
 
 }  // namespace xtape

@@ -254,6 +254,7 @@ Family padding();
 Family pooling();
 Family random();
 Family rearranging();
+Family recurrence();
 Family reduction();
 Family resampling();
 Family rounding();

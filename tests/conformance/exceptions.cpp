@@ -10,6 +10,8 @@ constexpr Exception kExceptions[] = {
      "kink"},
 
     // reductions
+    {"linalg.vector_norm", "7db3eba51e", Excuse::bar,
+     "the reference rounds the order −2.1 to f32 first", "", 1e-7},
 
     // shapes
     {"clone", "e0a7e253dc", Excuse::sample, "9 axes: xtape has at most 8"},

@@ -12,12 +12,13 @@ std::vector<const Op*> collect() {
   std::vector<const Op*> all;
   using namespace families;
   for (const auto family :
-       {activation, along_axis,     arithmetic,    attention, checkpointing, checks,
-        comparison, convolution,    decomposition, distance,  einsum,        gathering,
-        hyperbolic, indexing,       linalg,        losses,    matrix,        normalization,
-        padding,    pooling,        random,        reduction, resampling,    rounding,
-        scan,       scattering,     shaping,       slicing,   sorting,       special,
-        statistics, transcendental, trigonometric, user}) {
+       {activation,     along_axis,    class_losses,  ctc,           embedding,  margin_losses,
+        arithmetic,     attention,     checkpointing, checks,        comparison, convolution,
+        decomposition,  distance,      einsum,        gathering,     hyperbolic, indexing,
+        linalg,         losses,        matrix,        normalization, norms,      padding,
+        pooling,        random,        reduction,     resampling,    rounding,   scan,
+        scattering,     shaping,       slicing,       sorting,       special,    statistics,
+        transcendental, trigonometric, user}) {
     const auto ops = family();
     all.insert(all.end(), ops.begin(), ops.end());
   }

@@ -26,6 +26,13 @@ struct Kept {
     keep = not_equal(labels, Tensor::full({}, static_cast<double>(*ignored), i64));
     labels = where(keep, labels, Tensor::full({}, 0, i64));
   }
+  // Rows whose label does not count are 0: what a softmax makes of a NaN would stay one.
+  Var rows(const Var& z) const {
+    if (!keep.defined()) return z;
+    Shape column = keep.shape();
+    column.push_back(1);
+    return where(reshape(keep, column), z, 0);
+  }
   Var only(const Var& each) const { return keep.defined() ? where(keep, each, 0) : each; }
 };
 
@@ -145,7 +152,8 @@ Var cross_entropy(const Var& logits, const Var& target, const CrossEntropyOption
     t = t * (1 - o.label_smoothing) + o.label_smoothing / classes;
     if (o.weight.defined()) t = t * losses::class_weights("cross_entropy", z, o.weight);
   }
-  const Var terms = chain(t, log_softmax(beside(z, t)));  // where t is 0, −∞ costs nothing
+  const Var terms =
+      chain(t, log_softmax(kept.rows(beside(z, t))));  // where t is 0, −∞ costs nothing
   return label_loss(kept.only(-sum(terms, -1)), weights, kept, o.reduction);
 }
 

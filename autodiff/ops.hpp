@@ -4,9 +4,11 @@
 // parameters and recorded values convert by themselves.
 #include <xtape/autodiff/gradient.hpp>
 #include <xtape/autodiff/ops/activation.hpp>
+#include <xtape/autodiff/ops/attention.hpp>
 #include <xtape/autodiff/ops/convolution.hpp>
 #include <xtape/autodiff/ops/decomposition.hpp>
 #include <xtape/autodiff/ops/einsum.hpp>
+#include <xtape/autodiff/ops/embedding.hpp>
 #include <xtape/autodiff/ops/indexing.hpp>
 #include <xtape/autodiff/ops/linalg.hpp>
 #include <xtape/autodiff/ops/losses.hpp>

@@ -4,28 +4,18 @@
 #include <string>
 #include <vector>
 
-#include <xtape/autodiff/var.hpp>
+#include <xtape/autodiff/ops/losses.hpp>
 
-// Losses. `target` has the shape of the prediction, or holds class labels: i64, without the last
-// axis, read as one-hot rows, or as 0 and 1 where there is a single output. All throw ShapeError
-// and DTypeError when they do not fit.
+// Losses by name, and what a network's answers are worth. The losses themselves are operations:
+// autodiff/ops/losses.hpp.
 namespace xtape::nn {
 
-/// What becomes of the loss of the single elements (of the samples, for cross_entropy).
-enum class Reduction : std::uint8_t { mean, sum, none };
-
-/// (y − t)².
-Var mse_loss(const Var& y, const Var& target, Reduction reduction = Reduction::mean);
-/// ½ (y − t)², summed unless told otherwise: the textbook's error ½ Σ (t − o)².
-Var half_squared_error(const Var& y, const Var& target, Reduction reduction = Reduction::sum);
-/// −t ln p − (1 − t) ln(1 − p) of probabilities p in [0, 1]; logarithms are cut off at −100, so
-/// that a wrong certainty costs 100 and not infinity.
-Var binary_cross_entropy(const Var& p, const Var& target, Reduction reduction = Reduction::mean);
-/// The same from logits z, p = sigmoid z: softplus(z) − t z, without overflow or cancellation.
-Var binary_cross_entropy_with_logits(const Var& z, const Var& target,
-                                     Reduction reduction = Reduction::mean);
-/// −Σₖ tₖ ln softmax(z)ₖ over the last axis of the logits z, two classes or more, per sample.
-Var cross_entropy(const Var& logits, const Var& target, Reduction reduction = Reduction::mean);
+using xtape::binary_cross_entropy;
+using xtape::binary_cross_entropy_with_logits;
+using xtape::cross_entropy;
+using xtape::half_squared_error;
+using xtape::mse_loss;
+using xtape::Reduction;
 
 /// A loss known by name, as command lines and configuration files need it.
 struct NamedLoss {

@@ -57,5 +57,6 @@ void add_shapes(Adapters& a);
 void add_linalg(Adapters& a);
 void add_networks(Adapters& a);
 void add_losses(Adapters& a);
+void add_normalization(Adapters& a);  // called by add_losses
 
 }  // namespace xtape::conformance

@@ -40,6 +40,11 @@ constexpr Exception kExceptions[] = {
     // networks
 
     // losses
+    {"nn.functional.binary_cross_entropy", "49b86e3b5a", Excuse::gradients,
+     "at p = 1e-12 and 1 - 1e-12 the reference bounds p (1 - p) in its gradient"},
+    {"nn.functional.batch_norm", "e732d71502", Excuse::sample, "one axis: there are no channels"},
+    {"nn.functional.embedding", "5f708041c2", Excuse::second,
+     "the reference's second order forgets the scale by frequency"},
 };
 
 }  // namespace

@@ -3,9 +3,10 @@
 #include <fstream>
 #include <iostream>
 
+#include "nets.hpp"
 #include "report.hpp"
 
-// Runs a conformance corpus, see docs/conformance.md.
+// Runs a conformance corpus, see tests/data/conformance/README.md.
 namespace xtape::conformance {
 namespace {
 
@@ -31,6 +32,10 @@ Adapters all_adapters() {
   return a;
 }
 
+void append(Report& report, const std::vector<Row>& rows) {
+  report.rows.insert(report.rows.end(), rows.begin(), rows.end());
+}
+
 int run(const Options& o) {
   const Adapters adapters = all_adapters();
   const Modes modes{o.mode != "program", o.mode != "eager"};
@@ -42,6 +47,9 @@ int run(const Options& o) {
     const Adapter* adapter = it == adapters.end() ? nullptr : &it->second;
     report.rows.push_back(run_op(op, read_samples(op.folder), adapter, modes, table));
   }
+  const bool everything = o.ops.empty() && o.family.empty();
+  if (everything || o.family == "nets") append(report, run_nets(o.folder, modes, table));
+  if (everything || o.family == "optim") append(report, run_optimizers(o.folder));
   print(std::cout, report, table, o.verbose);
   if (!o.json.empty()) {
     std::ofstream out(o.json);
@@ -60,7 +68,7 @@ int main(int argc, char** argv) {
   app.add_option("folder", o.folder, "The corpus")->required();
   app.add_option("--json", o.json, "Write what was found to this file");
   app.add_option("--op", o.ops, "Only this op (may stand several times)");
-  app.add_option("--family", o.family, "Only this family");
+  app.add_option("--family", o.family, "Only this family, nets or optim");
   app.add_option("--mode", o.mode, "eager, program or both")
       ->check(CLI::IsMember({"eager", "program", "both"}));
   app.add_flag("-v", o.verbose, "List all failed samples");

@@ -11,7 +11,7 @@ namespace {
 
 using Case = ExceptionTable::Case;
 
-// Bars, see docs/conformance.md.
+// Bars, see tests/data/conformance/README.md.
 constexpr Bar kDouble{1e-10, 1e-12}, kSecond{1e-8, 1e-12}, kSingle{1e-5, 1e-7};
 constexpr double kPeerErrors = 20;  // times its own error in f32
 

@@ -72,11 +72,14 @@ class Parser {
     Entry e{offsets[0], offsets[1], v["dtype"], {}};
     const std::size_t size = bytes_.size() - data_;
     require(e.begin <= e.end && e.end <= size, key + " reaches beyond the end");
-    std::size_t elements = 1;
+    // Without elements, the other extents may be anything.
+    bool none = false;
+    for (const json& extent : v["shape"]) none = none || extent == 0;
+    std::size_t elements = none ? 0 : 1;
     for (const json& extent : v["shape"]) {
       require(extent.is_number_unsigned(), key + " has a malformed shape");
       const auto n = extent.get<std::size_t>();
-      require(n == 0 || elements <= size / n, key + " is larger than the file");
+      require(none || elements <= size / n, key + " is larger than the file");
       elements *= n;
       e.shape.push_back(static_cast<std::int64_t>(n));
     }

@@ -16,6 +16,7 @@ std::vector<const Op*> collect() {
                             arithmetic,
                             attention,
                             axes,
+                            axis_maps,
                             checkpointing,
                             checks,
                             comparison,
@@ -25,6 +26,7 @@ std::vector<const Op*> collect() {
                             distance,
                             einsum,
                             gathering,
+                            grid_sampling,
                             hyperbolic,
                             indexing,
                             joining,
@@ -51,6 +53,7 @@ std::vector<const Op*> collect() {
                             subscript,
                             transcendental,
                             trigonometric,
+                            unfolding,
                             user}) {
     const auto ops = family();
     all.insert(all.end(), ops.begin(), ops.end());

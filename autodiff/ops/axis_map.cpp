@@ -111,23 +111,24 @@ std::vector<Sample> map_samples(const Sampler& s) {
   return out;
 }
 
-constexpr Op kMapAxis{.name = "map_axis",
-                      .math = "y[…, i, …] = Σ_k m[i, k] x[…, k, …], m sparse",
-                      .gradient = "x̄[…, k, …] = Σ_i m[i, k] ȳ[…, i, …]",
-                      .infer = map_infer,
-                      .kernel = map_kernel,
-                      .vjp = {{[](const Vjp& v) {
-                        const auto& a = v.attrs<MapAttrs>();
-                        return apply(kMapAxis, {&v.ct}, make_attrs(MapAttrs{a.axis, a.back, a.map}));
-                      }}},
-                      .flop =
-                          [](const InferArgs& a, const Spec& out) {
-                            const auto& m = get_attrs<MapAttrs>(a.attrs).map;
-                            return 2 * static_cast<double>(m.position.size()) *
-                                   static_cast<double>(out.shape.size()) /
-                                   static_cast<double>(std::max<std::int64_t>(m.to(), 1));
-                          },
-                      .samples = map_samples};
+constexpr Op kMapAxis{
+    .name = "map_axis",
+    .math = "y[…, i, …] = Σ_k m[i, k] x[…, k, …], m sparse",
+    .gradient = "x̄[…, k, …] = Σ_i m[i, k] ȳ[…, i, …]",
+    .infer = map_infer,
+    .kernel = map_kernel,
+    .vjp = {{[](const Vjp& v) {
+      const auto& a = v.attrs<MapAttrs>();
+      return apply(kMapAxis, {&v.ct}, make_attrs(MapAttrs{a.axis, a.back, a.map}));
+    }}},
+    .flop =
+        [](const InferArgs& a, const Spec& out) {
+          const auto& m = get_attrs<MapAttrs>(a.attrs).map;
+          return 2 * static_cast<double>(m.position.size()) *
+                 static_cast<double>(out.shape.size()) /
+                 static_cast<double>(std::max<std::int64_t>(m.to(), 1));
+        },
+    .samples = map_samples};
 
 }  // namespace
 

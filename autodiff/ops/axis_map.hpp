@@ -13,9 +13,9 @@ struct AxisMap {
   template <class T>
   using List = std::vector<T, memory::Recycler<T>>;
 
-  std::int64_t from;                    ///< Extent of x.
+  std::int64_t from;                        ///< Extent of x.
   List<std::int64_t> first{0}, position{};  ///< One more than y has elements; by term.
-  List<double> weight{};                ///< By term.
+  List<double> weight{};                    ///< By term.
 
   std::int64_t to() const { return static_cast<std::int64_t>(first.size()) - 1; }
   /// One more term of the element that is being made; nothing when `w` is 0.

@@ -208,10 +208,7 @@ Form form_of(std::string_view op, const Shape& x, const Shape& w, const ConvOpti
     }
     v.out[i] = room / v.stride[i] + 1;
   }
-  return {{x[0], o.groups, w[1], w[0] / o.groups, v},
-          x,
-          w,
-          spatial_shape(x[0], w[0], v.out, axes)};
+  return {{x[0], o.groups, w[1], w[0] / o.groups, v}, x, w, spatial_shape(x[0], w[0], v.out, axes)};
 }
 
 // The form whose input is what the transposed convolution makes of x.
@@ -372,8 +369,8 @@ constexpr Op kConvTranspose3d =
 
 ConvPadding::ConvPadding(std::string_view mode) : PerAxis(0), same_(mode == "same") {
   if (same_ || mode == "valid") return;
-  throw ValueError("convolution", "padding \"" + std::string(mode) +
-                                      "\": must be \"same\", \"valid\" or numbers");
+  throw ValueError("convolution",
+                   "padding \"" + std::string(mode) + "\": must be \"same\", \"valid\" or numbers");
 }
 
 Var conv1d(const Var& x, const Var& w, const Var& b, const ConvOptions& options) {

@@ -154,9 +154,9 @@ Var lp_pool1d(const Var& x, double p, const PerAxis& window, const LpPoolOptions
 /// The same over two axes. @throws as max_pool1d.
 Var lp_pool2d(const Var& x, double p, const PerAxis& window, const LpPoolOptions& options = {});
 
-/// The mean of windows that share an axis out: window i of `size` is [⌊i in/size⌋, ⌈(i+1) in/size⌉).
-/// −1 keeps an axis as it is. @throws ShapeError for another rank or an axis without elements;
-/// ValueError for a size below 1; DTypeError.
+/// The mean of windows that share an axis out: window i of `size` is [⌊i in/size⌋, ⌈(i+1)
+/// in/size⌉). −1 keeps an axis as it is. @throws ShapeError for another rank or an axis without
+/// elements; ValueError for a size below 1; DTypeError.
 Var adaptive_avg_pool1d(const Var& x, const PerAxis& size);
 /// The same over two axes. @throws as adaptive_avg_pool1d.
 Var adaptive_avg_pool2d(const Var& x, const PerAxis& size);

@@ -210,9 +210,9 @@ template <int kAxes>
 Var lp_pool(std::string_view op, const Var& x, double p, const PerAxis& window,
             const LpPoolOptions& o) {
   if (p == 0) throw ValueError(op, "p = 0: there is no such root");
-  const Var s = avg_pool<kAxes>(
-      op, pow(x, p), window,
-      {.stride = o.stride, .ceil_mode = o.ceil_mode, .divisor_override = 1.0});
+  const Var s =
+      avg_pool<kAxes>(op, pow(x, p), window,
+                      {.stride = o.stride, .ceil_mode = o.ceil_mode, .divisor_override = 1.0});
   // The root has no slope at 0: there, 1 is taken instead, whose root does not count.
   const Var nothing = equal(s, 0);
   return where(nothing, 0, pow(where(nothing, 1, s), 1 / p));
@@ -234,8 +234,7 @@ Tensor distinct(const Sampler& s, const Shape& shape) {
 using Call = std::function<Var(const Var&)>;
 
 void add_sample(std::vector<Sample>& out, const Tensor& x, const Call& call) {
-  out.push_back(
-      {x.shape().str(), {x}, [call](std::span<const Var> in) { return call(in[0]); }});
+  out.push_back({x.shape().str(), {x}, [call](std::span<const Var> in) { return call(in[0]); }});
 }
 
 // A shape with the last `axes` of three spatial extents, with or without samples.
@@ -300,14 +299,15 @@ std::vector<Sample> adaptive_samples(const Sampler& s) {
 template <int kAxes, auto kCall>
 std::vector<Sample> lp_samples(const Sampler& s) {
   std::vector<Sample> out;
-  const auto add = [&](std::int64_t n, const Extents& e, double p, const LpPoolOptions& o) {
+  const auto add = [&](std::int64_t n, const Extents& e, double p, const PerAxis& window,
+                       const LpPoolOptions& o) {
     add_sample(out, s.draw(shape_of(kAxes, n, 2, e), 0.5, 2),
-               [=](const Var& x) { return kCall(x, p, 2, o); });
+               [=](const Var& x) { return kCall(x, p, window, o); });
   };
-  add(2, {1, 2, 4}, 2, {});
-  add(1, {1, 3, 5}, 3, {.stride = 1});
-  add(1, {1, 3, 5}, 1.5, {.ceil_mode = true});
-  add(0, {1, 2, 2}, 2, {});
+  add(2, {1, 2, 4}, 2, 2, {});
+  add(1, {1, 3, 5}, 3, 2, {.stride = 1});
+  add(1, {1, 4, 5}, 1.5, 3, {.ceil_mode = true});
+  add(0, {1, 2, 2}, 2, 2, {});
   return out;
 }
 
@@ -326,40 +326,40 @@ constexpr Op kAvg2 = composed("avg_pool2d", kAvgText, avg_samples<2, avg_pool2d>
 constexpr Op kAvg3 = composed("avg_pool3d", kAvgText, avg_samples<3, avg_pool3d>);
 constexpr Op kLp1 = composed("lp_pool1d", kLpText, lp_samples<1, lp_pool1d>);
 constexpr Op kLp2 = composed("lp_pool2d", kLpText, lp_samples<2, lp_pool2d>);
-constexpr Op kAdaptiveAvg1 = composed("adaptive_avg_pool1d", kAvgText,
-                                      adaptive_samples<1, adaptive_avg_pool1d, false>);
-constexpr Op kAdaptiveAvg2 = composed("adaptive_avg_pool2d", kAvgText,
-                                      adaptive_samples<2, adaptive_avg_pool2d, false>);
-constexpr Op kAdaptiveAvg3 = composed("adaptive_avg_pool3d", kAvgText,
-                                      adaptive_samples<3, adaptive_avg_pool3d, false>);
-constexpr Op kAdaptiveMax1 = composed("adaptive_max_pool1d", kMaxText,
-                                      adaptive_samples<1, adaptive_max_pool1d, true>);
-constexpr Op kAdaptiveMax2 = composed("adaptive_max_pool2d", kMaxText,
-                                      adaptive_samples<2, adaptive_max_pool2d, true>);
-constexpr Op kAdaptiveMax3 = composed("adaptive_max_pool3d", kMaxText,
-                                      adaptive_samples<3, adaptive_max_pool3d, true>);
+constexpr Op kAdaptiveAvg1 =
+    composed("adaptive_avg_pool1d", kAvgText, adaptive_samples<1, adaptive_avg_pool1d, false>);
+constexpr Op kAdaptiveAvg2 =
+    composed("adaptive_avg_pool2d", kAvgText, adaptive_samples<2, adaptive_avg_pool2d, false>);
+constexpr Op kAdaptiveAvg3 =
+    composed("adaptive_avg_pool3d", kAvgText, adaptive_samples<3, adaptive_avg_pool3d, false>);
+constexpr Op kAdaptiveMax1 =
+    composed("adaptive_max_pool1d", kMaxText, adaptive_samples<1, adaptive_max_pool1d, true>);
+constexpr Op kAdaptiveMax2 =
+    composed("adaptive_max_pool2d", kMaxText, adaptive_samples<2, adaptive_max_pool2d, true>);
+constexpr Op kAdaptiveMax3 =
+    composed("adaptive_max_pool3d", kMaxText, adaptive_samples<3, adaptive_max_pool3d, true>);
 
 }  // namespace
 
-#define XTAPE_POOLING(axes, name)                                                              \
-  std::pair<Var, Var> max_pool##name##_with_indices(const Var& x, const PerAxis& window,       \
-                                                    const MaxPoolOptions& options) {           \
-    return max_pool<axes>("max_pool" #name, x, window, options);                               \
-  }                                                                                            \
-  Var max_pool##name(const Var& x, const PerAxis& window, const MaxPoolOptions& options) {     \
-    return max_pool##name##_with_indices(x, window, options).first;                            \
-  }                                                                                            \
-  Var avg_pool##name(const Var& x, const PerAxis& window, const AvgPoolOptions& options) {     \
-    return avg_pool<axes>("avg_pool" #name, x, window, options);                               \
-  }                                                                                            \
-  Var adaptive_avg_pool##name(const Var& x, const PerAxis& size) {                             \
-    return adaptive_mean<axes>("adaptive_avg_pool" #name, x, size);                            \
-  }                                                                                            \
+#define XTAPE_POOLING(axes, name)                                                                 \
+  std::pair<Var, Var> max_pool##name##_with_indices(const Var& x, const PerAxis& window,          \
+                                                    const MaxPoolOptions& options) {              \
+    return max_pool<axes>("max_pool" #name, x, window, options);                                  \
+  }                                                                                               \
+  Var max_pool##name(const Var& x, const PerAxis& window, const MaxPoolOptions& options) {        \
+    return max_pool##name##_with_indices(x, window, options).first;                               \
+  }                                                                                               \
+  Var avg_pool##name(const Var& x, const PerAxis& window, const AvgPoolOptions& options) {        \
+    return avg_pool<axes>("avg_pool" #name, x, window, options);                                  \
+  }                                                                                               \
+  Var adaptive_avg_pool##name(const Var& x, const PerAxis& size) {                                \
+    return adaptive_mean<axes>("adaptive_avg_pool" #name, x, size);                               \
+  }                                                                                               \
   std::pair<Var, Var> adaptive_max_pool##name##_with_indices(const Var& x, const PerAxis& size) { \
-    return adaptive_max<axes>("adaptive_max_pool" #name, x, size);                             \
-  }                                                                                            \
-  Var adaptive_max_pool##name(const Var& x, const PerAxis& size) {                             \
-    return adaptive_max_pool##name##_with_indices(x, size).first;                              \
+    return adaptive_max<axes>("adaptive_max_pool" #name, x, size);                                \
+  }                                                                                               \
+  Var adaptive_max_pool##name(const Var& x, const PerAxis& size) {                                \
+    return adaptive_max_pool##name##_with_indices(x, size).first;                                 \
   }
 XTAPE_POOLING(1, 1d)
 XTAPE_POOLING(2, 2d)

@@ -232,6 +232,7 @@ Family along_axis();
 Family arithmetic();
 Family attention();
 Family axes();
+Family axis_maps();
 Family checkpointing();
 Family checks();
 Family comparison();
@@ -241,6 +242,7 @@ Family diagonals();
 Family distance();
 Family einsum();
 Family gathering();
+Family grid_sampling();
 Family hyperbolic();
 Family indexing();
 Family joining();
@@ -267,6 +269,7 @@ Family statistics();
 Family subscript();
 Family transcendental();
 Family trigonometric();
+Family unfolding();
 Family user();
 
 }  // namespace xtape::families

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 
 #include <xtape/autodiff/kernels/windows.hpp>
@@ -36,6 +37,10 @@ struct PoolGeometry {
 };
 /// @throws ValueError, ShapeError naming `op`.
 kernels::Windows pool_windows(std::string_view op, const Shape& x, int axes, const PoolGeometry& g);
+
+/// Keys' cubic convolution with a = −3/4: the weights of the elements at −1, 0, 1 and 2 for a place
+/// t in [0, 1).
+std::array<double, 4> cubic_weights(double t);
 
 /// "(1, 3)" of the last `axes`.
 std::string text(const kernels::Extents& e, int axes);

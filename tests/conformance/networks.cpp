@@ -1,6 +1,6 @@
 #include "adapters.hpp"
 
-// The families conv and pool of the corpus.
+// Convolutions of the corpus.
 namespace xtape::conformance {
 
 void add_pooling(Adapters& a);
@@ -39,14 +39,15 @@ ConvTransposeOptions transpose_options(const Call& c) {
 template <auto kCall, class Options>
 Adapter convolution(Options (*options)(const Call&)) {
   return [options](const Call& c) {
-    return List{kCall(c.operand("input"), c.operand("weight"), c.operand("bias", Var()),
-                      options(c))};
+    return List{
+        kCall(c.operand("input"), c.operand("weight"), c.operand("bias", Var()), options(c))};
   };
 }
 
 }  // namespace
 
 void add_networks(Adapters& a) {
+  add_pooling(a);
   a["nn.functional.conv1d"] = convolution<conv1d>(conv_options);
   a["nn.functional.conv2d"] = convolution<conv2d>(conv_options);
   a["nn.functional.conv3d"] = convolution<conv3d>(conv_options);

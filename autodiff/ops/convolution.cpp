@@ -239,20 +239,12 @@ Form transposed_form(std::string_view op, const Shape& x, const Shape& w,
           x};
 }
 
-// y + b by channel.
-Var with_bias(std::string_view op, const Var& y, const Var& b) {
-  if (!b.defined()) return y;
-  const std::int64_t channels = y.shape()[1];
-  if (b.shape() != Shape{channels}) {
+void check_others(std::string_view op, const Var& x, const Var& w, const Var& b,
+                  std::int64_t channels) {
+  if (b.defined() && b.shape() != Shape{channels}) {
     throw ShapeError(op, "bias " + b.shape().str() + " of " + std::to_string(channels) +
                              " channels: must be " + Shape{channels}.str());
   }
-  Shape shape{channels};
-  while (shape.rank() < y.rank() - 1) shape.push_back(1);
-  return y + reshape(beside(b, y), shape);
-}
-
-void check_dtypes(std::string_view op, const Var& x, const Var& w, const Var& b) {
   for (const Var* v : {&w, &b}) {
     if (!v->defined() || v->dtype() == x.dtype()) continue;
     throw DTypeError(op, std::string("x is ") + name(x.dtype()) + ", " +
@@ -270,23 +262,31 @@ struct Operands {
   }
 };
 
+// y + b by channel.
+Var with_bias(const Var& y, const Var& b) {
+  if (!b.defined()) return y;
+  Shape shape{b.shape()[0]};
+  while (shape.rank() < y.rank() - 1) shape.push_back(1);
+  return y + reshape(beside(b, y), shape);
+}
+
 template <int kAxes>
 Var convolved(std::string_view op, const Var& x, const Var& w, const Var& b, const ConvOptions& o) {
+  const Batch batch(op, x, kAxes);
+  const Form f = form_of(op, batch.shape, w.shape(), o);
+  check_others(op, x, w, b, f.y[1]);
   const Operands on(x, w, b);
-  const Batch batch(op, on.x, kAxes);
-  const Form f = form_of(op, batch.x.shape(), w.shape(), o);
-  check_dtypes(op, x, w, b);
-  return batch.result(with_bias(op, by_output(batch.x, on.w, f), b));
+  return batch.result(with_bias(by_output(batch.of(on.x), on.w, f), b));
 }
 
 template <int kAxes>
 Var spread(std::string_view op, const Var& x, const Var& w, const Var& b,
            const ConvTransposeOptions& o) {
+  const Batch batch(op, x, kAxes);
+  const Form f = transposed_form(op, batch.shape, w.shape(), o);
+  check_others(op, x, w, b, f.x[1]);
   const Operands on(x, w, b);
-  const Batch batch(op, on.x, kAxes);
-  const Form f = transposed_form(op, batch.x.shape(), w.shape(), o);
-  check_dtypes(op, x, w, b);
-  return batch.result(with_bias(op, by_input(batch.x, on.w, f), b));
+  return batch.result(with_bias(by_input(batch.of(on.x), on.w, f), b));
 }
 
 // --- samples of the public functions -------------------------------------------------------------

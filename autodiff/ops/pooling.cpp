@@ -107,11 +107,12 @@ constexpr Op kMaxPoolIndices{.name = "max_pool_indices",
                              .kernel = indices_kernel,
                              .samples = indices_samples};
 
-std::pair<Var, Var> largest(const Batch& batch, const PoolAttrs& attrs) {
-  const Var indices = apply(kMaxPoolIndices, {&batch.x}, make_attrs(attrs));
+std::pair<Var, Var> largest(const Batch& batch, const Var& given, const PoolAttrs& attrs) {
+  const Var x = batch.of(given);
+  const Var indices = apply(kMaxPoolIndices, {&x}, make_attrs(attrs));
   const Shape shape = indices.shape();
   const std::int64_t planes = shape[0] * shape[1];
-  const Var flat = reshape(batch.x, {planes, volume(attrs.windows.in)});
+  const Var flat = reshape(x, {planes, volume(attrs.windows.in)});
   const Var y = take_along_axis(flat, reshape(indices, {planes, volume(attrs.windows.out)}), 1);
   return {batch.result(reshape(y, shape)), batch.result(indices)};
 }
@@ -120,9 +121,9 @@ template <int kAxes>
 std::pair<Var, Var> max_pool(std::string_view op, const Var& x, const PerAxis& window,
                              const MaxPoolOptions& o) {
   const Batch batch(op, x, kAxes);
-  const Windows w = pool_windows(op, batch.x.shape(), kAxes,
-                                 {window, o.stride, o.padding, o.dilation, o.ceil_mode});
-  return largest(batch, {w, false, kAxes});
+  const Windows w =
+      pool_windows(op, batch.shape, kAxes, {window, o.stride, o.padding, o.dilation, o.ceil_mode});
+  return largest(batch, x, {w, false, kAxes});
 }
 
 // --- sizes that share an axis out ----------------------------------------------------------------
@@ -144,14 +145,14 @@ Windows adaptive_windows(std::string_view op, const Shape& x, int axes, const Pe
 template <int kAxes>
 std::pair<Var, Var> adaptive_max(std::string_view op, const Var& x, const PerAxis& size) {
   const Batch batch(op, x, kAxes);
-  return largest(batch, {adaptive_windows(op, batch.x.shape(), kAxes, size), true, kAxes});
+  return largest(batch, x, {adaptive_windows(op, batch.shape, kAxes, size), true, kAxes});
 }
 
 template <int kAxes>
 Var adaptive_mean(std::string_view op, const Var& x, const PerAxis& size) {
   const Batch batch(op, x, kAxes);
-  const PoolAttrs attrs{adaptive_windows(op, batch.x.shape(), kAxes, size), true, kAxes};
-  Var y = batch.x;
+  const PoolAttrs attrs{adaptive_windows(op, batch.shape, kAxes, size), true, kAxes};
+  Var y = batch.of(x);
   for (int axis = kAxes; axis-- > 0;) {
     const auto k = static_cast<std::size_t>(3 - kAxes + axis);
     const Windows& w = attrs.windows;
@@ -191,12 +192,12 @@ template <int kAxes>
 Var avg_pool(std::string_view op, const Var& x, const PerAxis& window, const AvgPoolOptions& o) {
   const Batch batch(op, x, kAxes);
   const PerAxis dilation = 1;
-  const Windows w = pool_windows(op, batch.x.shape(), kAxes,
-                                 {window, o.stride, o.padding, dilation, o.ceil_mode});
+  const Windows w =
+      pool_windows(op, batch.shape, kAxes, {window, o.stride, o.padding, dilation, o.ceil_mode});
   if (o.divisor_override && *o.divisor_override == 0) {
     throw ValueError(op, "divisor_override 0: nothing can be divided by it");
   }
-  Var y = batch.x;
+  Var y = batch.of(x);
   for (int axis = kAxes; axis-- > 0;) {
     const double factor = o.divisor_override && axis == 0 ? 1 / *o.divisor_override : 1;
     y = map_axis(y, axis + 2,

@@ -38,28 +38,29 @@ Shape spatial_shape(std::int64_t a, std::int64_t b, const Extents& e, int axes) 
 
 std::string text(const Extents& e, int axes) { return Dims(e.end() - axes, e.end()).str(); }
 
-Batch::Batch(std::string_view op, const Var& given, int axes)
-    : x(given), single(given.rank() == axes + 1) {
-  const Shape shape = given.shape();
-  if (!single && given.rank() != axes + 2) {
+Batch::Batch(std::string_view op, const Var& x, int axes)
+    : shape(x.shape()), single(shape.rank() == axes + 1) {
+  if (!single && shape.rank() != axes + 2) {
     throw ShapeError(op, "x " + shape.str() + ": must have " + std::to_string(axes + 2) +
                              " axes, samples, channels and " + std::to_string(axes) +
                              " spatial ones, or one less for a single sample");
   }
-  if (!is_floating(given.dtype())) {
-    throw DTypeError(op, std::string("x ") + name(given.dtype()) + shape.str() +
+  if (!is_floating(x.dtype())) {
+    throw DTypeError(op, std::string("x ") + name(x.dtype()) + shape.str() +
                              ": takes f32 or f64, write cast(x, f32)");
   }
   if (!single) return;
   Shape with{1};
   for (const std::int64_t n : shape) with.push_back(n);
-  x = reshape(given, with);
+  shape = with;
 }
+
+Var Batch::of(const Var& x) const { return single ? reshape(x, shape) : x; }
 
 Var Batch::result(const Var& y) const {
   if (!single) return y;
-  const Shape shape = y.shape();
-  return reshape(y, Shape(shape.begin() + 1, shape.end()));
+  const Shape with = y.shape();
+  return reshape(y, Shape(with.begin() + 1, with.end()));
 }
 
 Windows pool_windows(std::string_view op, const Shape& x, int axes, const PoolGeometry& g) {

@@ -19,13 +19,15 @@ kernels::Extents extents(const Shape& shape, int axes);
 /// The shape (a, b, the last `axes` of e…).
 Shape spatial_shape(std::int64_t a, std::int64_t b, const kernels::Extents& e, int axes);
 
-/// A tensor with an axis of samples, whether it had one or not.
+/// A tensor with an axis of samples, whether it has one or not. Records nothing until it is asked.
 struct Batch {
-  Var x;
-  bool single;
+  Shape shape;  ///< With the axis of samples.
+  bool single;  ///< Whether there was none.
   /// @throws ShapeError naming `op` unless x has axes + 2 axes, or one less; DTypeError unless it
   /// is floating.
-  Batch(std::string_view op, const Var& given, int axes);
+  Batch(std::string_view op, const Var& x, int axes);
+  /// x with the axis.
+  Var of(const Var& x) const;
   /// The result, as the input was given.
   Var result(const Var& y) const;
 };

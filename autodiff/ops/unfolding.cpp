@@ -133,16 +133,16 @@ UnfoldAttrs attrs_of(std::string_view op, std::int64_t n, std::int64_t c, Window
 
 Var unfold(const Var& x, const PerAxis& window, const WindowOptions& options) {
   const Batch batch("unfold", x, kAxes);
-  const Shape shape = batch.x.shape();
+  const Shape& shape = batch.shape;
   Windows w;
   w.in = extents(shape, kAxes);
   return batch.result(
-      to_columns(batch.x, attrs_of("unfold", shape[0], shape[1], w, window, options)));
+      to_columns(batch.of(x), attrs_of("unfold", shape[0], shape[1], w, window, options)));
 }
 
 Var fold(const Var& x, const PerAxis& size, const PerAxis& window, const WindowOptions& options) {
   const Batch batch("fold", x, 1);
-  const Shape shape = batch.x.shape();
+  const Shape& shape = batch.shape;
   Windows w;
   w.in = per_axis("fold", "size", size, kAxes, 0, 1);
   const std::int64_t taps = volume(per_axis("fold", "window", window, kAxes, 1, 1));
@@ -152,7 +152,7 @@ Var fold(const Var& x, const PerAxis& size, const PerAxis& window, const WindowO
                                  " have " + std::to_string(taps) + " rows for each channel and " +
                                  std::to_string(u.columns[2]) + " windows");
   }
-  return batch.result(to_image(batch.x, u));
+  return batch.result(to_image(batch.of(x), u));
 }
 
 namespace families {

@@ -11,37 +11,54 @@ namespace {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-// What all three have in common: sizes, and how many windows are columns at a time. These stay in
-// the L2 cache, unless there are so many rows that their products would be too narrow.
+// Columns are made in panels as wide as the register blocks of the matrix kernels: a panel of one
+// pass lies in the L1 cache without gaps.
 template <class T>
+constexpr std::int64_t kPanel = 128 / static_cast<std::int64_t>(sizeof(T));
+constexpr std::int64_t kPanels = 8;   // at a time: those of a pass stay in the L2 cache
+constexpr std::int64_t kDepth = 256;  // rows of columns per pass, where a channel has less
+constexpr std::int64_t kStrip = 256;  // rows of the other operand
+
+// A convolution of windows of one element is a product as it is, over one long axis.
+Convolution simplified(const Convolution& c) {
+  Convolution out = c;
+  if (c.windows.plain()) {
+    out.windows = {};
+    out.windows.in[2] = out.windows.out[2] = volume(c.windows.in);
+  }
+  return out;
+}
+
+// What all three have in common: sizes, and parts of the input channels, so that the rows of
+// columns that a part has fill a pass.
 struct Plan {
   explicit Plan(const Convolution& conv)
-      : c(conv),
-        rows(conv.inputs * volume(conv.windows.window)),
-        points(volume(conv.windows.out)),
-        in_points(volume(conv.windows.in)),
-        plain(conv.windows.plain()) {
-    constexpr std::int64_t kCache = 256 * 1024, kUnit = 32, kFewest = 128;
-    const std::int64_t fit = kCache / static_cast<std::int64_t>(sizeof(T)) / std::max(rows, kUnit);
-    width = std::clamp(fit / kUnit * kUnit, kFewest, std::int64_t{1024});
-  }
+      : c(simplified(conv)),
+        taps(volume(c.windows.window)),
+        rows(c.inputs * taps),
+        points(volume(c.windows.out)),
+        in_points(volume(c.windows.in)),
+        parts(ceil_div(c.inputs, std::max<std::int64_t>(kDepth / taps, 1))) {}
   bool empty() const { return c.samples * c.groups * c.outputs * points * rows == 0; }
   // Multiply-adds per window of one group.
   std::int64_t work() const { return c.outputs * rows; }
 
-  const T* x_of(const T* x, std::int64_t sample, std::int64_t group) const {
-    return x + (sample * c.groups + group) * c.inputs * in_points;
+  std::int64_t channel(std::int64_t part) const { return c.inputs * part / parts; }
+  // Of the largest part.
+  std::int64_t depth() const { return ceil_div(c.inputs, parts) * taps; }
+
+  std::int64_t x_at(std::int64_t sample, std::int64_t group) const {
+    return (sample * c.groups + group) * c.inputs * in_points;
   }
-  const T* w_of(const T* w, std::int64_t group) const { return w + group * c.outputs * rows; }
+  std::int64_t w_at(std::int64_t group) const { return group * c.outputs * rows; }
   std::int64_t y_at(std::int64_t sample, std::int64_t group) const {
     return (sample * c.groups + group) * c.outputs * points;
   }
 
-  const Convolution& c;
-  std::int64_t rows;  // inputs × taps
+  Convolution c;
+  std::int64_t taps, rows;  // rows of all columns: inputs × taps
   std::int64_t points, in_points;
-  std::int64_t width;  // columns at a time
-  bool plain;
+  std::int64_t parts;
 };
 
 // Calls body(i) for i < count in portions of enough work for a thread.
@@ -57,134 +74,212 @@ void share_out(std::int64_t count, std::int64_t work, const F& body) {
   detail::parallel_for(ceil_div(count, portion), run);
 }
 
+// Panels [begin, end) of one group, counted through all samples.
 template <class T>
-void forward(const Convolution& c, const T* x, const T* w, T* y) {
-  const Plan<T> p(c);
+void forward_panels(const Plan& p, const T* x, const T* w, T* y, std::int64_t group,
+                    std::int64_t begin, std::int64_t end) {
+  constexpr std::int64_t width = kPanel<T>;
+  const Convolution& c = p.c;
+  const GemmKernels<T>& gemm = gemm_kernels<T>();
+  const std::int64_t each = ceil_div(p.points, width), depth = p.depth();
+  const Scratch<T> columns((end - begin) * depth * width);
+  for (std::int64_t part = 0; part < p.parts; ++part) {
+    const std::int64_t channel = p.channel(part), channels = p.channel(part + 1) - channel;
+    const auto count = [&](std::int64_t i) { return std::min(width, p.points - i % each * width); };
+    for (std::int64_t i = begin; i < end; ++i) {
+      to_columns(c.windows, x + p.x_at(i / each, group) + channel * p.in_points, channels,
+                 i % each * width, count(i), columns.data() + (i - begin) * depth * width, width);
+    }
+    for (std::int64_t row = 0; row < c.outputs; row += kStrip) {
+      const T* weight = w + p.w_at(group) + row * p.rows + channel * p.taps;
+      for (std::int64_t i = begin; i < end; ++i) {
+        gemm.product({std::min(kStrip, c.outputs - row), count(i), channels * p.taps, false, false,
+                      weight, p.rows, columns.data() + (i - begin) * depth * width, width,
+                      y + p.y_at(i / each, group) + row * p.points + i % each * width, p.points, 1,
+                      part == 0 ? T{0} : T{1}});
+      }
+    }
+  }
+}
+
+template <class T>
+void forward(const Convolution& conv, const T* x, const T* w, T* y) {
+  const Plan p(conv);
+  const Convolution& c = p.c;
   if (p.empty()) {
     std::fill_n(y, c.samples * c.groups * c.outputs * p.points, T{0});
     return;
   }
-  const GemmKernels<T>& gemm = gemm_kernels<T>();
-  const std::int64_t width = std::min(p.width, p.points), tiles = ceil_div(p.points, width);
-  share_out(c.samples * c.groups * tiles, p.work() * width, [&](std::int64_t i) {
-    const std::int64_t tile = i % tiles, group = i / tiles % c.groups;
-    const std::int64_t sample = i / tiles / c.groups, first = tile * width;
-    const std::int64_t count = std::min(width, p.points - first);
-    const T* from = p.x_of(x, sample, group);
-    const Scratch<T> columns(p.plain ? 0 : p.rows * width);
-    if (!p.plain) to_columns(c.windows, from, c.inputs, first, count, columns.data(), width);
-    gemm.product({c.outputs, count, p.rows, false, false, p.w_of(w, group), p.rows,
-                  p.plain ? from + first : columns.data(), p.plain ? p.points : width,
-                  y + p.y_at(sample, group) + first, p.points, 1, 0});
+  const std::int64_t panels = c.samples * ceil_div(p.points, kPanel<T>);
+  const std::int64_t tasks = ceil_div(panels, kPanels);
+  share_out(c.groups * tasks, p.work() * kPanel<T> * kPanels, [&](std::int64_t i) {
+    const std::int64_t begin = i % tasks * kPanels;
+    forward_panels(p, x, w, y, i / tasks, begin, std::min(panels, begin + kPanels));
   });
+}
+
+// The weight of each group, transposed.
+template <class T>
+void transpose(std::int64_t rows, std::int64_t columns, const T* from, T* to) {
+  constexpr std::int64_t kBlock = 16;
+  for (std::int64_t j = 0; j < columns; j += kBlock) {
+    const std::int64_t end = std::min(columns, j + kBlock);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      for (std::int64_t k = j; k < end; ++k) to[k * rows + i] = from[i * columns + k];
+    }
+  }
+}
+
+// Some channels of x, of one sample and group; `w` is the weight of these channels, transposed.
+template <class T>
+void spread_channels(const Plan& p, const T* w, const T* y, std::int64_t channels, T* x) {
+  constexpr std::int64_t width = kPanel<T>;
+  const Convolution& c = p.c;
+  const GemmKernels<T>& gemm = gemm_kernels<T>();
+  if (c.windows.plain()) {
+    gemm.product({channels, p.points, c.outputs, false, false, w, c.outputs, y, p.points, x,
+                  p.points, 1, 0});
+    return;
+  }
+  std::fill_n(x, channels * p.in_points, T{0});
+  const Scratch<T> columns(channels * p.taps * width);
+  for (std::int64_t first = 0; first < p.points; first += width) {
+    const std::int64_t count = std::min(width, p.points - first);
+    gemm.product({channels * p.taps, count, c.outputs, false, false, w, c.outputs, y + first,
+                  p.points, columns.data(), width, 1, 0});
+    add_columns(c.windows, columns.data(), width, channels, first, count, x);
+  }
 }
 
 // Tasks are blocks of input channels: each element of x has one writer.
 template <class T>
-void backward_input(const Convolution& c, const T* y, const T* w, T* x) {
-  const Plan<T> p(c);
-  std::fill_n(x, c.samples * c.groups * c.inputs * p.in_points, T{0});
-  if (p.empty()) return;
-  constexpr std::int64_t kTasks = 16;
-  const GemmKernels<T>& gemm = gemm_kernels<T>();
-  const std::int64_t width = std::min(p.width, p.points), taps = p.rows / c.inputs;
-  const std::int64_t wanted = ceil_div(kTasks, c.samples * c.groups);
-  const std::int64_t block = ceil_div(c.inputs, std::min(wanted, c.inputs));
-  const std::int64_t blocks = ceil_div(c.inputs, block);
-  share_out(c.samples * c.groups * blocks, p.work() * p.points / blocks, [&](std::int64_t i) {
-    const std::int64_t channel = i % blocks * block, group = i / blocks % c.groups;
-    const std::int64_t sample = i / blocks / c.groups, count = std::min(block, c.inputs - channel);
-    T* to = x + ((sample * c.groups + group) * c.inputs + channel) * p.in_points;
-    const T* from = y + p.y_at(sample, group);
-    const T* weight = p.w_of(w, group) + channel * taps;
-    const Scratch<T> columns(p.plain ? 0 : count * taps * width);
-    for (std::int64_t first = 0; first < p.points; first += width) {
-      const std::int64_t n = std::min(width, p.points - first);
-      gemm.product({count * taps, n, c.outputs, true, false, weight, p.rows, from + first, p.points,
-                    p.plain ? to + first : columns.data(), p.plain ? p.points : width, 1, 0});
-      if (!p.plain) add_columns(c.windows, columns.data(), width, count, first, n, to);
-    }
+void backward_input(const Convolution& conv, const T* y, const T* w, T* x) {
+  const Plan p(conv);
+  const Convolution& c = p.c;
+  if (p.empty()) {
+    std::fill_n(x, c.samples * c.groups * c.inputs * p.in_points, T{0});
+    return;
+  }
+  const Scratch<T> turned(c.groups * c.outputs * p.rows);
+  for (std::int64_t group = 0; group < c.groups; ++group) {
+    transpose(c.outputs, p.rows, w + p.w_at(group), turned.data() + p.w_at(group));
+  }
+  share_out(c.samples * c.groups * p.parts, p.work() * p.points / p.parts, [&](std::int64_t i) {
+    const std::int64_t part = i % p.parts, group = i / p.parts % c.groups;
+    const std::int64_t sample = i / p.parts / c.groups, channel = p.channel(part);
+    spread_channels(p, turned.data() + p.w_at(group) + channel * p.taps * c.outputs,
+                    y + p.y_at(sample, group), p.channel(part + 1) - channel,
+                    x + p.x_at(sample, group) + channel * p.in_points);
   });
 }
 
 // Windows [begin, end) of all samples, counted through, added to the weight of one group. Several
-// small samples are taken at once: a product gains by its depth.
+// small samples are taken at once: a product gains by its depth. With many outputs it is the
+// transposed weight that is made: then y is what has to be transposed, not the columns.
 template <class T>
 class WeightSum {
  public:
-  explicit WeightSum(const Plan<T>& plan)
-      : p_(plan), columns_(plan.rows * plan.width), ys_(plan.c.outputs * plan.width) {}
+  explicit WeightSum(const Plan& plan)
+      : p_(plan), columns_(plan.depth() * kLd), ys_(plan.c.outputs * kLd) {}
+
+  static bool turned(const Plan& p) { return p.c.outputs >= 32; }
 
   void add(const T* x, const T* y, std::int64_t group, std::int64_t begin, std::int64_t end,
            T* w) const {
-    for (std::int64_t at = begin; at < end;) {
-      const std::int64_t count = std::min(p_.width, end - at);
-      product(x, y, group, at, count, w, at == begin ? T{0} : T{1});
-      at += count;
+    for (std::int64_t at = begin; at < end; at += kDepth) {
+      const std::int64_t count = std::min(kDepth, end - at), first = at % p_.points;
+      const bool single = first + count <= p_.points;
+      if (!single) gather_ys(y, group, at, count);
+      const T* from = single ? y + p_.y_at(at / p_.points, group) + first : ys_.data();
+      for (std::int64_t part = 0; part < p_.parts; ++part) {
+        gather_columns(x, group, part, at, count);
+        product(part, count, from, single ? p_.points : kLd, w, at == begin ? T{0} : T{1});
+      }
     }
   }
 
  private:
-  void product(const T* x, const T* y, std::int64_t group, std::int64_t at, std::int64_t count,
-               T* w, T beta) const {
-    const Convolution& c = p_.c;
-    const std::int64_t first = at % p_.points, sample = at / p_.points;
-    const bool single = first + count <= p_.points;
-    const T* from = y + p_.y_at(sample, group) + first;
-    if (!single || !p_.plain) gather(x, y, group, at, count, single);
-    const T* columns = single && p_.plain ? p_.x_of(x, sample, group) + first : columns_.data();
-    gemm_kernels<T>().product({c.outputs, p_.rows, count, false, true, single ? from : ys_.data(),
-                               single ? p_.points : p_.width, columns,
-                               single && p_.plain ? p_.points : p_.width, w, p_.rows, 1, beta});
+  // A cache line more than a pass, lest all rows begin in the same sets.
+  static constexpr std::int64_t kLd = kDepth + 64 / static_cast<std::int64_t>(sizeof(T));
+
+  void product(std::int64_t part, std::int64_t count, const T* y, std::int64_t ld, T* w,
+               T beta) const {
+    const std::int64_t first = p_.channel(part) * p_.taps, outputs = p_.c.outputs;
+    const std::int64_t rows = p_.channel(part + 1) * p_.taps - first;
+    const GemmKernels<T>& gemm = gemm_kernels<T>();
+    if (turned(p_)) {
+      gemm.product({rows, outputs, count, false, true, columns_.data(), kLd, y, ld,
+                    w + first * outputs, outputs, 1, beta});
+    } else {
+      gemm.product({outputs, rows, count, false, true, y, ld, columns_.data(), kLd, w + first,
+                    p_.rows, 1, beta});
+    }
   }
 
-  void gather(const T* x, const T* y, std::int64_t group, std::int64_t at, std::int64_t count,
-              bool single) const {
-    const Convolution& c = p_.c;
+  // Calls body(sample, first window, count, how many before) for each sample that takes part.
+  template <class F>
+  void each_sample(std::int64_t at, std::int64_t count, const F& body) const {
     for (std::int64_t done = 0; done < count;) {
-      const std::int64_t sample = (at + done) / p_.points, first = (at + done) % p_.points;
+      const std::int64_t first = (at + done) % p_.points;
       const std::int64_t n = std::min(count - done, p_.points - first);
-      to_columns(c.windows, p_.x_of(x, sample, group), c.inputs, first, n, columns_.data() + done,
-                 p_.width);
-      const T* from = y + p_.y_at(sample, group) + first;
-      for (std::int64_t o = 0; o < c.outputs && !single; ++o) {
-        std::copy_n(from + o * p_.points, n, ys_.data() + o * p_.width + done);
-      }
+      body((at + done) / p_.points, first, n, done);
       done += n;
     }
   }
 
-  const Plan<T>& p_;
+  void gather_columns(const T* x, std::int64_t group, std::int64_t part, std::int64_t at,
+                      std::int64_t count) const {
+    const std::int64_t channel = p_.channel(part), channels = p_.channel(part + 1) - channel;
+    each_sample(at, count,
+                [&](std::int64_t sample, std::int64_t first, std::int64_t n, std::int64_t done) {
+                  to_columns(p_.c.windows, x + p_.x_at(sample, group) + channel * p_.in_points,
+                             channels, first, n, columns_.data() + done, kLd);
+                });
+  }
+
+  void gather_ys(const T* y, std::int64_t group, std::int64_t at, std::int64_t count) const {
+    each_sample(at, count,
+                [&](std::int64_t sample, std::int64_t first, std::int64_t n, std::int64_t done) {
+                  const T* from = y + p_.y_at(sample, group) + first;
+                  for (std::int64_t o = 0; o < p_.c.outputs; ++o) {
+                    std::copy_n(from + o * p_.points, n, ys_.data() + o * kLd + done);
+                  }
+                });
+  }
+
+  const Plan& p_;
   Scratch<T> columns_, ys_;
 };
 
 template <class T>
-void backward_weight(const Convolution& c, const T* x, const T* y, T* w) {
-  const Plan<T> p(c);
+void backward_weight(const Convolution& conv, const T* x, const T* y, T* w) {
+  const Plan p(conv);
+  const Convolution& c = p.c;
   const std::int64_t weights = c.outputs * p.rows, all = c.samples * p.points;
   if (p.empty()) {
     std::fill_n(w, c.groups * weights, T{0});
     return;
   }
-  // Parts of the sum, by the shapes alone; each in memory of its own, but for the first.
+  // Parts of the sum, by the shapes alone.
   constexpr std::int64_t kMost = 16, kElements = std::int64_t{1} << 22;
   const std::int64_t parts = std::clamp<std::int64_t>(
       std::min(all * weights / (2 * kWorkPerPiece), kElements / (c.groups * weights)), 1, kMost);
-  const Scratch<T> sums(c.groups * (parts - 1) * weights);
-  const auto part_of = [&](std::int64_t group, std::int64_t part) {
-    return part == 0 ? w + group * weights
-                     : sums.data() + (group * (parts - 1) + part - 1) * weights;
-  };
+  const Scratch<T> sums(c.groups * parts * weights);
   share_out(c.groups * parts, all * weights / parts, [&](std::int64_t i) {
     const std::int64_t group = i / parts, part = i % parts;
     WeightSum<T>(p).add(x, y, group, all * part / parts, all * (part + 1) / parts,
-                        part_of(group, part));
+                        sums.data() + i * weights);
   });
   for (std::int64_t group = 0; group < c.groups; ++group) {
-    T* to = part_of(group, 0);
+    T* sum = sums.data() + group * parts * weights;
     for (std::int64_t part = 1; part < parts; ++part) {
-      const T* from = part_of(group, part);
-      for (std::int64_t k = 0; k < weights; ++k) to[k] += from[k];
+      const T* from = sum + part * weights;
+      for (std::int64_t k = 0; k < weights; ++k) sum[k] += from[k];
+    }
+    if (WeightSum<T>::turned(p)) {
+      transpose(p.rows, c.outputs, sum, w + p.w_at(group));
+    } else {
+      std::copy_n(sum, weights, w + p.w_at(group));
     }
   }
 }

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <utility>
 
+#include <xtape/autodiff/kernels/columns.hpp>
 #include <xtape/autodiff/kernels/convolution.hpp>
 #include <xtape/autodiff/kernels/gemm.hpp>
 #include <xtape/autodiff/kernels/gemm_kernels.hpp>
@@ -31,9 +33,11 @@ Convolution simplified(const Convolution& c) {
 
 // What all three have in common: sizes, and parts of the input channels, so that the rows of
 // columns that a part has fill a pass.
+template <class T>
 struct Plan {
   explicit Plan(const Convolution& conv)
       : c(simplified(conv)),
+        columns(c.windows),
         taps(volume(c.windows.window)),
         rows(c.inputs * taps),
         points(volume(c.windows.out)),
@@ -44,8 +48,8 @@ struct Plan {
   std::int64_t work() const { return c.outputs * rows; }
 
   std::int64_t channel(std::int64_t part) const { return c.inputs * part / parts; }
-  // Of the largest part.
-  std::int64_t depth() const { return ceil_div(c.inputs, parts) * taps; }
+  // Channels of the largest part.
+  std::int64_t channels() const { return ceil_div(c.inputs, parts); }
 
   std::int64_t x_at(std::int64_t sample, std::int64_t group) const {
     return (sample * c.groups + group) * c.inputs * in_points;
@@ -56,6 +60,7 @@ struct Plan {
   }
 
   Convolution c;
+  Columns<T> columns;
   std::int64_t taps, rows;  // rows of all columns: inputs × taps
   std::int64_t points, in_points;
   std::int64_t parts;
@@ -74,47 +79,115 @@ void share_out(std::int64_t count, std::int64_t work, const F& body) {
   detail::parallel_for(ceil_div(count, portion), run);
 }
 
-// Panels [begin, end) of one group, counted through all samples.
+// Some panels of columns of one group: [begin, end), counted through all samples.
 template <class T>
-void forward_panels(const Plan& p, const T* x, const T* w, T* y, std::int64_t group,
-                    std::int64_t begin, std::int64_t end) {
-  constexpr std::int64_t width = kPanel<T>;
-  const Convolution& c = p.c;
-  const GemmKernels<T>& gemm = gemm_kernels<T>();
-  const std::int64_t each = ceil_div(p.points, width), depth = p.depth();
-  const Scratch<T> columns((end - begin) * depth * width);
-  for (std::int64_t part = 0; part < p.parts; ++part) {
-    const std::int64_t channel = p.channel(part), channels = p.channel(part + 1) - channel;
-    const auto count = [&](std::int64_t i) { return std::min(width, p.points - i % each * width); };
-    for (std::int64_t i = begin; i < end; ++i) {
-      to_columns(c.windows, x + p.x_at(i / each, group) + channel * p.in_points, channels,
-                 i % each * width, count(i), columns.data() + (i - begin) * depth * width, width);
+class ForwardPanels {
+ public:
+  ForwardPanels(const Plan<T>& p, std::int64_t group, std::int64_t begin, std::int64_t end)
+      : p_(p),
+        group_(group),
+        begin_(begin),
+        end_(end),
+        each_(ceil_div(p.columns.count(), kWidth)),
+        panel_(p.channels() * p.taps * kWidth),
+        columns_((end - begin) * panel_),
+        padded_(p.columns.scratch(p.channels(), (end - begin) * kWidth)),
+        sums_(p.columns.exact() ? 0 : (end - begin) * p.c.outputs * kWidth) {}
+
+  void run(const T* x, const T* w, T* y) const {
+    for (std::int64_t part = 0; part < p_.parts; ++part) {
+      fill(x, part);
+      for (std::int64_t row = 0; row < p_.c.outputs; row += kStrip) multiply(w, y, part, row);
     }
-    for (std::int64_t row = 0; row < c.outputs; row += kStrip) {
-      const T* weight = w + p.w_at(group) + row * p.rows + channel * p.taps;
-      for (std::int64_t i = begin; i < end; ++i) {
-        gemm.product({std::min(kStrip, c.outputs - row), count(i), channels * p.taps, false, false,
-                      weight, p.rows, columns.data() + (i - begin) * depth * width, width,
-                      y + p.y_at(i / each, group) + row * p.points + i % each * width, p.points, 1,
-                      part == 0 ? T{0} : T{1}});
-      }
+    if (!p_.columns.exact()) take(y);
+  }
+
+ private:
+  static constexpr std::int64_t kWidth = kPanel<T>;
+
+  // Panel i is the columns [first, first + count) of its sample.
+  std::int64_t first(std::int64_t i) const { return i % each_ * kWidth; }
+  std::int64_t count(std::int64_t i) const {
+    return std::min(kWidth, p_.columns.count() - first(i));
+  }
+  T* sums(std::int64_t i) const { return sums_.data() + (i - begin_) * p_.c.outputs * kWidth; }
+  T* place(T* y, std::int64_t i) const { return y + p_.y_at(i / each_, group_); }
+
+  // The panels of one sample at a time.
+  void fill(const T* x, std::int64_t part) const {
+    const std::int64_t channel = p_.channel(part), channels = p_.channel(part + 1) - channel;
+    for (std::int64_t i = begin_; i < end_;) {
+      const std::int64_t last = std::min(end_, (i / each_ + 1) * each_) - 1;
+      p_.columns.fill(x + p_.x_at(i / each_, group_) + channel * p_.in_points, channels, first(i),
+                      first(last) + count(last) - first(i), kWidth, panel_, padded_.data(),
+                      columns_.data() + (i - begin_) * panel_);
+      i = last + 1;
     }
   }
+
+  void multiply(const T* w, T* y, std::int64_t part, std::int64_t row) const {
+    const std::int64_t channel = p_.channel(part), channels = p_.channel(part + 1) - channel;
+    const bool exact = p_.columns.exact();
+    const std::int64_t ldc = exact ? p_.points : kWidth;
+    for (std::int64_t i = begin_; i < end_; ++i) {
+      gemm_kernels<T>().product({std::min(kStrip, p_.c.outputs - row), count(i), channels * p_.taps,
+                                 false, false,
+                                 w + p_.w_at(group_) + row * p_.rows + channel * p_.taps, p_.rows,
+                                 columns_.data() + (i - begin_) * panel_, kWidth,
+                                 (exact ? place(y, i) + first(i) : sums(i)) + row * ldc, ldc, 1,
+                                 part == 0 ? T{0} : T{1}});
+    }
+  }
+
+  // From the sums of all columns to those of windows.
+  void take(T* y) const {
+    for (std::int64_t i = begin_; i < end_; ++i) {
+      const T* from = sums(i);
+      T* to = place(y, i);
+      p_.columns.each_run(first(i), count(i),
+                          [&](std::int64_t column, std::int64_t window, std::int64_t length) {
+                            for (std::int64_t o = 0; o < p_.c.outputs; ++o) {
+                              const T* row = from + o * kWidth + column;
+                              T* out = to + o * p_.points + window;
+                              for (std::int64_t k = 0; k < length; ++k) out[k] = row[k];
+                            }
+                          });
+    }
+  }
+
+  const Plan<T>& p_;
+  std::int64_t group_, begin_, end_, each_, panel_;
+  Scratch<T> columns_, padded_, sums_;
+};
+
+// Windows of one element: the columns are x itself.
+template <class T>
+void forward_plain(const Plan<T>& p, const T* x, const T* w, T* y) {
+  constexpr std::int64_t kWidth = 512;
+  const std::int64_t tiles = ceil_div(p.points, kWidth), groups = p.c.groups;
+  share_out(p.c.samples * groups * tiles, p.work() * kWidth, [&](std::int64_t i) {
+    const std::int64_t sample = i / tiles / groups, group = i / tiles % groups;
+    const std::int64_t first = i % tiles * kWidth;
+    gemm_kernels<T>().product({p.c.outputs, std::min(kWidth, p.points - first), p.rows, false,
+                               false, w + p.w_at(group), p.rows, x + p.x_at(sample, group) + first,
+                               p.points, y + p.y_at(sample, group) + first, p.points, 1, 0});
+  });
 }
 
 template <class T>
 void forward(const Convolution& conv, const T* x, const T* w, T* y) {
-  const Plan p(conv);
+  const Plan<T> p(conv);
   const Convolution& c = p.c;
   if (p.empty()) {
     std::fill_n(y, c.samples * c.groups * c.outputs * p.points, T{0});
     return;
   }
-  const std::int64_t panels = c.samples * ceil_div(p.points, kPanel<T>);
+  if (conv.windows.plain()) return forward_plain(p, x, w, y);
+  const std::int64_t panels = c.samples * ceil_div(p.columns.count(), kPanel<T>);
   const std::int64_t tasks = ceil_div(panels, kPanels);
   share_out(c.groups * tasks, p.work() * kPanel<T> * kPanels, [&](std::int64_t i) {
     const std::int64_t begin = i % tasks * kPanels;
-    forward_panels(p, x, w, y, i / tasks, begin, std::min(panels, begin + kPanels));
+    ForwardPanels<T>(p, i / tasks, begin, std::min(panels, begin + kPanels)).run(x, w, y);
   });
 }
 
@@ -130,23 +203,49 @@ void transpose(std::int64_t rows, std::int64_t columns, const T* from, T* to) {
   }
 }
 
+// With stride 1 the gradient by x is a convolution of y: taps backwards, inputs for outputs. That
+// saves adding columns up, but with many outputs there are more of them.
+bool mirrors(const Convolution& c) {
+  const Windows& w = c.windows;
+  if (c.outputs > 2 * c.inputs && !w.plain()) return false;
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (w.stride[i] != 1 || w.padding[i] > (w.window[i] - 1) * w.dilation[i]) return false;
+  }
+  return true;
+}
+
+template <class T>
+void mirrored(const Convolution& c, const T* y, const T* w, T* x) {
+  Convolution m{c.samples, c.groups, c.outputs, c.inputs, c.windows};
+  std::swap(m.windows.in, m.windows.out);
+  for (std::size_t i = 0; i < 3; ++i) {
+    m.windows.padding[i] = (c.windows.window[i] - 1) * c.windows.dilation[i] - c.windows.padding[i];
+  }
+  const std::int64_t taps = volume(c.windows.window), weights = c.outputs * c.inputs * taps;
+  const Scratch<T> turned(c.groups * weights);
+  T* to = turned.data();
+  for (std::int64_t group = 0; group < c.groups; ++group, w += weights) {
+    for (std::int64_t i = 0; i < c.inputs; ++i) {
+      for (std::int64_t o = 0; o < c.outputs; ++o) {
+        const T* from = w + (o * c.inputs + i) * taps;
+        for (std::int64_t k = taps; k-- > 0;) *to++ = from[k];
+      }
+    }
+  }
+  forward(m, y, turned.data(), x);
+}
+
 // Some channels of x, of one sample and group; `w` is the weight of these channels, transposed.
 template <class T>
-void spread_channels(const Plan& p, const T* w, const T* y, std::int64_t channels, T* x) {
+void spread_channels(const Plan<T>& p, const T* w, const T* y, std::int64_t channels, T* x) {
   constexpr std::int64_t width = kPanel<T>;
   const Convolution& c = p.c;
-  const GemmKernels<T>& gemm = gemm_kernels<T>();
-  if (c.windows.plain()) {
-    gemm.product({channels, p.points, c.outputs, false, false, w, c.outputs, y, p.points, x,
-                  p.points, 1, 0});
-    return;
-  }
   std::fill_n(x, channels * p.in_points, T{0});
   const Scratch<T> columns(channels * p.taps * width);
   for (std::int64_t first = 0; first < p.points; first += width) {
     const std::int64_t count = std::min(width, p.points - first);
-    gemm.product({channels * p.taps, count, c.outputs, false, false, w, c.outputs, y + first,
-                  p.points, columns.data(), width, 1, 0});
+    gemm_kernels<T>().product({channels * p.taps, count, c.outputs, false, false, w, c.outputs,
+                               y + first, p.points, columns.data(), width, 1, 0});
     add_columns(c.windows, columns.data(), width, channels, first, count, x);
   }
 }
@@ -154,12 +253,13 @@ void spread_channels(const Plan& p, const T* w, const T* y, std::int64_t channel
 // Tasks are blocks of input channels: each element of x has one writer.
 template <class T>
 void backward_input(const Convolution& conv, const T* y, const T* w, T* x) {
-  const Plan p(conv);
+  const Plan<T> p(conv);
   const Convolution& c = p.c;
   if (p.empty()) {
     std::fill_n(x, c.samples * c.groups * c.inputs * p.in_points, T{0});
     return;
   }
+  if (mirrors(conv)) return mirrored(conv, y, w, x);
   const Scratch<T> turned(c.groups * c.outputs * p.rows);
   for (std::int64_t group = 0; group < c.groups; ++group) {
     transpose(c.outputs, p.rows, w + p.w_at(group), turned.data() + p.w_at(group));
@@ -173,27 +273,31 @@ void backward_input(const Convolution& conv, const T* y, const T* w, T* x) {
   });
 }
 
-// Windows [begin, end) of all samples, counted through, added to the weight of one group. Several
+// Columns [begin, end) of all samples, counted through, added to the weight of one group. Several
 // small samples are taken at once: a product gains by its depth. With many outputs it is the
 // transposed weight that is made: then y is what has to be transposed, not the columns.
 template <class T>
 class WeightSum {
  public:
-  explicit WeightSum(const Plan& plan)
-      : p_(plan), columns_(plan.depth() * kLd), ys_(plan.c.outputs * kLd) {}
+  explicit WeightSum(const Plan<T>& plan)
+      : p_(plan),
+        columns_(plan.channels() * plan.taps * kLd),
+        padded_(plan.columns.scratch(plan.channels(), kDepth)),
+        ys_(plan.c.outputs * kLd) {}
 
-  static bool turned(const Plan& p) { return p.c.outputs >= 32; }
+  static bool turned(const Plan<T>& p) { return p.c.outputs >= 32; }
 
   void add(const T* x, const T* y, std::int64_t group, std::int64_t begin, std::int64_t end,
            T* w) const {
+    const std::int64_t each = p_.columns.count();
     for (std::int64_t at = begin; at < end; at += kDepth) {
-      const std::int64_t count = std::min(kDepth, end - at), first = at % p_.points;
-      const bool single = first + count <= p_.points;
-      if (!single) gather_ys(y, group, at, count);
-      const T* from = single ? y + p_.y_at(at / p_.points, group) + first : ys_.data();
+      const std::int64_t count = std::min(kDepth, end - at), first = at % each;
+      const bool direct = p_.columns.exact() && first + count <= each;
+      if (!direct) gather_ys(y, group, at, count);
+      const T* from = direct ? y + p_.y_at(at / each, group) + first : ys_.data();
       for (std::int64_t part = 0; part < p_.parts; ++part) {
         gather_columns(x, group, part, at, count);
-        product(part, count, from, single ? p_.points : kLd, w, at == begin ? T{0} : T{1});
+        product(part, count, from, direct ? p_.points : kLd, w, at == begin ? T{0} : T{1});
       }
     }
   }
@@ -216,13 +320,13 @@ class WeightSum {
     }
   }
 
-  // Calls body(sample, first window, count, how many before) for each sample that takes part.
+  // Calls body(sample, first column, count, how many before) for each sample that takes part.
   template <class F>
   void each_sample(std::int64_t at, std::int64_t count, const F& body) const {
+    const std::int64_t each = p_.columns.count();
     for (std::int64_t done = 0; done < count;) {
-      const std::int64_t first = (at + done) % p_.points;
-      const std::int64_t n = std::min(count - done, p_.points - first);
-      body((at + done) / p_.points, first, n, done);
+      const std::int64_t first = (at + done) % each, n = std::min(count - done, each - first);
+      body((at + done) / each, first, n, done);
       done += n;
     }
   }
@@ -232,30 +336,38 @@ class WeightSum {
     const std::int64_t channel = p_.channel(part), channels = p_.channel(part + 1) - channel;
     each_sample(at, count,
                 [&](std::int64_t sample, std::int64_t first, std::int64_t n, std::int64_t done) {
-                  to_columns(p_.c.windows, x + p_.x_at(sample, group) + channel * p_.in_points,
-                             channels, first, n, columns_.data() + done, kLd);
+                  p_.columns.fill(x + p_.x_at(sample, group) + channel * p_.in_points, channels,
+                                  first, n, kLd, 0, padded_.data(), columns_.data() + done);
                 });
   }
 
+  // Zeros where a column is no window.
   void gather_ys(const T* y, std::int64_t group, std::int64_t at, std::int64_t count) const {
+    if (!p_.columns.exact()) std::fill_n(ys_.data(), p_.c.outputs * kLd, T{0});
     each_sample(at, count,
                 [&](std::int64_t sample, std::int64_t first, std::int64_t n, std::int64_t done) {
-                  const T* from = y + p_.y_at(sample, group) + first;
-                  for (std::int64_t o = 0; o < p_.c.outputs; ++o) {
-                    std::copy_n(from + o * p_.points, n, ys_.data() + o * kLd + done);
-                  }
+                  const T* from = y + p_.y_at(sample, group);
+                  T* to = ys_.data() + done;
+                  p_.columns.each_run(
+                      first, n, [&](std::int64_t column, std::int64_t window, std::int64_t length) {
+                        for (std::int64_t o = 0; o < p_.c.outputs; ++o) {
+                          const T* row = from + o * p_.points + window;
+                          T* out = to + o * kLd + column;
+                          for (std::int64_t k = 0; k < length; ++k) out[k] = row[k];
+                        }
+                      });
                 });
   }
 
-  const Plan& p_;
-  Scratch<T> columns_, ys_;
+  const Plan<T>& p_;
+  Scratch<T> columns_, padded_, ys_;
 };
 
 template <class T>
 void backward_weight(const Convolution& conv, const T* x, const T* y, T* w) {
-  const Plan p(conv);
+  const Plan<T> p(conv);
   const Convolution& c = p.c;
-  const std::int64_t weights = c.outputs * p.rows, all = c.samples * p.points;
+  const std::int64_t weights = c.outputs * p.rows, all = c.samples * p.columns.count();
   if (p.empty()) {
     std::fill_n(w, c.groups * weights, T{0});
     return;

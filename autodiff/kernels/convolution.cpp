@@ -1,83 +1,12 @@
-#include <algorithm>
 #include <utility>
 
-#include <xtape/autodiff/kernels/columns.hpp>
-#include <xtape/autodiff/kernels/convolution.hpp>
-#include <xtape/autodiff/kernels/gemm.hpp>
-#include <xtape/autodiff/kernels/gemm_kernels.hpp>
-#include <xtape/autodiff/kernels/scratch.hpp>
-#include <xtape/autodiff/threads.hpp>
+#include <xtape/autodiff/kernels/convolution_plan.hpp>
 
+// The convolution, and its gradient by the input.
 namespace xtape::kernels {
 namespace {
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-// Columns are made in panels as wide as the register blocks of the matrix kernels: a panel of one
-// pass lies in the L1 cache without gaps.
-template <class T>
-constexpr std::int64_t kPanel = 128 / static_cast<std::int64_t>(sizeof(T));
-constexpr std::int64_t kPanels = 8;   // at a time: those of a pass stay in the L2 cache
-constexpr std::int64_t kDepth = 256;  // rows of columns per pass, where a channel has less
-constexpr std::int64_t kStrip = 256;  // rows of the other operand
-
-// A convolution of windows of one element is a product as it is, over one long axis.
-Convolution simplified(const Convolution& c) {
-  Convolution out = c;
-  if (c.windows.plain()) {
-    out.windows = {};
-    out.windows.in[2] = out.windows.out[2] = volume(c.windows.in);
-  }
-  return out;
-}
-
-// What all three have in common: sizes, and parts of the input channels, so that the rows of
-// columns that a part has fill a pass.
-template <class T>
-struct Plan {
-  explicit Plan(const Convolution& conv)
-      : c(simplified(conv)),
-        columns(c.windows),
-        taps(volume(c.windows.window)),
-        rows(c.inputs * taps),
-        points(volume(c.windows.out)),
-        in_points(volume(c.windows.in)),
-        parts(ceil_div(c.inputs, std::max<std::int64_t>(kDepth / taps, 1))) {}
-  bool empty() const { return c.samples * c.groups * c.outputs * points * rows == 0; }
-  // Multiply-adds per window of one group.
-  std::int64_t work() const { return c.outputs * rows; }
-
-  std::int64_t channel(std::int64_t part) const { return c.inputs * part / parts; }
-  // Channels of the largest part.
-  std::int64_t channels() const { return ceil_div(c.inputs, parts); }
-
-  std::int64_t x_at(std::int64_t sample, std::int64_t group) const {
-    return (sample * c.groups + group) * c.inputs * in_points;
-  }
-  std::int64_t w_at(std::int64_t group) const { return group * c.outputs * rows; }
-  std::int64_t y_at(std::int64_t sample, std::int64_t group) const {
-    return (sample * c.groups + group) * c.outputs * points;
-  }
-
-  Convolution c;
-  Columns<T> columns;
-  std::int64_t taps, rows;  // rows of all columns: inputs × taps
-  std::int64_t points, in_points;
-  std::int64_t parts;
-};
-
-// Calls body(i) for i < count in portions of enough work for a thread.
-template <class F>
-void share_out(std::int64_t count, std::int64_t work, const F& body) {
-  const std::int64_t portion =
-      std::max<std::int64_t>(kWorkPerPiece / std::max<std::int64_t>(work, 1), 1);
-  const auto run = [&](std::int64_t piece) {
-    const std::int64_t end = std::min(count, (piece + 1) * portion);
-    for (std::int64_t i = piece * portion; i < end; ++i) body(i);
-  };
-  if (count <= portion) return run(0);
-  detail::parallel_for(ceil_div(count, portion), run);
-}
+using namespace conv;
 
 // Some panels of columns of one group: [begin, end), counted through all samples.
 template <class T>
@@ -191,18 +120,6 @@ void forward(const Convolution& conv, const T* x, const T* w, T* y) {
   });
 }
 
-// The weight of each group, transposed.
-template <class T>
-void transpose(std::int64_t rows, std::int64_t columns, const T* from, T* to) {
-  constexpr std::int64_t kBlock = 16;
-  for (std::int64_t j = 0; j < columns; j += kBlock) {
-    const std::int64_t end = std::min(columns, j + kBlock);
-    for (std::int64_t i = 0; i < rows; ++i) {
-      for (std::int64_t k = j; k < end; ++k) to[k * rows + i] = from[i * columns + k];
-    }
-  }
-}
-
 // With stride 1 the gradient by x is a convolution of y: taps backwards, inputs for outputs. That
 // saves adding columns up, but with many outputs there are more of them.
 bool mirrors(const Convolution& c) {
@@ -273,129 +190,6 @@ void backward_input(const Convolution& conv, const T* y, const T* w, T* x) {
   });
 }
 
-// Columns [begin, end) of all samples, counted through, added to the weight of one group. Several
-// small samples are taken at once: a product gains by its depth. With many outputs it is the
-// transposed weight that is made: then y is what has to be transposed, not the columns.
-template <class T>
-class WeightSum {
- public:
-  explicit WeightSum(const Plan<T>& plan)
-      : p_(plan),
-        columns_(plan.channels() * plan.taps * kLd),
-        padded_(plan.columns.scratch(plan.channels(), kDepth)),
-        ys_(plan.c.outputs * kLd) {}
-
-  static bool turned(const Plan<T>& p) { return p.c.outputs >= 32; }
-
-  void add(const T* x, const T* y, std::int64_t group, std::int64_t begin, std::int64_t end,
-           T* w) const {
-    const std::int64_t each = p_.columns.count();
-    for (std::int64_t at = begin; at < end; at += kDepth) {
-      const std::int64_t count = std::min(kDepth, end - at), first = at % each;
-      const bool direct = p_.columns.exact() && first + count <= each;
-      if (!direct) gather_ys(y, group, at, count);
-      const T* from = direct ? y + p_.y_at(at / each, group) + first : ys_.data();
-      for (std::int64_t part = 0; part < p_.parts; ++part) {
-        gather_columns(x, group, part, at, count);
-        product(part, count, from, direct ? p_.points : kLd, w, at == begin ? T{0} : T{1});
-      }
-    }
-  }
-
- private:
-  // A cache line more than a pass, lest all rows begin in the same sets.
-  static constexpr std::int64_t kLd = kDepth + 64 / static_cast<std::int64_t>(sizeof(T));
-
-  void product(std::int64_t part, std::int64_t count, const T* y, std::int64_t ld, T* w,
-               T beta) const {
-    const std::int64_t first = p_.channel(part) * p_.taps, outputs = p_.c.outputs;
-    const std::int64_t rows = p_.channel(part + 1) * p_.taps - first;
-    const GemmKernels<T>& gemm = gemm_kernels<T>();
-    if (turned(p_)) {
-      gemm.product({rows, outputs, count, false, true, columns_.data(), kLd, y, ld,
-                    w + first * outputs, outputs, 1, beta});
-    } else {
-      gemm.product({outputs, rows, count, false, true, y, ld, columns_.data(), kLd, w + first,
-                    p_.rows, 1, beta});
-    }
-  }
-
-  // Calls body(sample, first column, count, how many before) for each sample that takes part.
-  template <class F>
-  void each_sample(std::int64_t at, std::int64_t count, const F& body) const {
-    const std::int64_t each = p_.columns.count();
-    for (std::int64_t done = 0; done < count;) {
-      const std::int64_t first = (at + done) % each, n = std::min(count - done, each - first);
-      body((at + done) / each, first, n, done);
-      done += n;
-    }
-  }
-
-  void gather_columns(const T* x, std::int64_t group, std::int64_t part, std::int64_t at,
-                      std::int64_t count) const {
-    const std::int64_t channel = p_.channel(part), channels = p_.channel(part + 1) - channel;
-    each_sample(at, count,
-                [&](std::int64_t sample, std::int64_t first, std::int64_t n, std::int64_t done) {
-                  p_.columns.fill(x + p_.x_at(sample, group) + channel * p_.in_points, channels,
-                                  first, n, kLd, 0, padded_.data(), columns_.data() + done);
-                });
-  }
-
-  // Zeros where a column is no window.
-  void gather_ys(const T* y, std::int64_t group, std::int64_t at, std::int64_t count) const {
-    if (!p_.columns.exact()) std::fill_n(ys_.data(), p_.c.outputs * kLd, T{0});
-    each_sample(at, count,
-                [&](std::int64_t sample, std::int64_t first, std::int64_t n, std::int64_t done) {
-                  const T* from = y + p_.y_at(sample, group);
-                  T* to = ys_.data() + done;
-                  p_.columns.each_run(
-                      first, n, [&](std::int64_t column, std::int64_t window, std::int64_t length) {
-                        for (std::int64_t o = 0; o < p_.c.outputs; ++o) {
-                          const T* row = from + o * p_.points + window;
-                          T* out = to + o * kLd + column;
-                          for (std::int64_t k = 0; k < length; ++k) out[k] = row[k];
-                        }
-                      });
-                });
-  }
-
-  const Plan<T>& p_;
-  Scratch<T> columns_, padded_, ys_;
-};
-
-template <class T>
-void backward_weight(const Convolution& conv, const T* x, const T* y, T* w) {
-  const Plan<T> p(conv);
-  const Convolution& c = p.c;
-  const std::int64_t weights = c.outputs * p.rows, all = c.samples * p.columns.count();
-  if (p.empty()) {
-    std::fill_n(w, c.groups * weights, T{0});
-    return;
-  }
-  // Parts of the sum, by the shapes alone.
-  constexpr std::int64_t kMost = 16, kElements = std::int64_t{1} << 22;
-  const std::int64_t parts = std::clamp<std::int64_t>(
-      std::min(all * weights / (2 * kWorkPerPiece), kElements / (c.groups * weights)), 1, kMost);
-  const Scratch<T> sums(c.groups * parts * weights);
-  share_out(c.groups * parts, all * weights / parts, [&](std::int64_t i) {
-    const std::int64_t group = i / parts, part = i % parts;
-    WeightSum<T>(p).add(x, y, group, all * part / parts, all * (part + 1) / parts,
-                        sums.data() + i * weights);
-  });
-  for (std::int64_t group = 0; group < c.groups; ++group) {
-    T* sum = sums.data() + group * parts * weights;
-    for (std::int64_t part = 1; part < parts; ++part) {
-      const T* from = sum + part * weights;
-      for (std::int64_t k = 0; k < weights; ++k) sum[k] += from[k];
-    }
-    if (WeightSum<T>::turned(p)) {
-      transpose(p.rows, c.outputs, sum, w + p.w_at(group));
-    } else {
-      std::copy_n(sum, weights, w + p.w_at(group));
-    }
-  }
-}
-
 }  // namespace
 
 void convolve(const Convolution& c, const float* x, const float* w, float* y) {
@@ -409,12 +203,6 @@ void convolve_input(const Convolution& c, const float* y, const float* w, float*
 }
 void convolve_input(const Convolution& c, const double* y, const double* w, double* x) {
   backward_input(c, y, w, x);
-}
-void convolve_weight(const Convolution& c, const float* x, const float* y, float* w) {
-  backward_weight(c, x, y, w);
-}
-void convolve_weight(const Convolution& c, const double* x, const double* y, double* w) {
-  backward_weight(c, x, y, w);
 }
 
 }  // namespace xtape::kernels

@@ -311,11 +311,11 @@ std::vector<Sample> conv_samples(const Sampler& s) {
   const auto add = [&](const Shape& x, const Shape& w, std::int64_t bias, const ConvOptions& o) {
     add_case<ConvOptions, kCall>(out, s, x, w, bias, o);
   };
-  const int axes = kCall == &conv1d ? 1 : kCall == &conv2d ? 2 : 3;
-  const auto shape = [axes](std::int64_t a, std::int64_t b, const Extents& e) {
+  constexpr int axes = kCall == &conv1d ? 1 : kCall == &conv2d ? 2 : 3;
+  const auto shape = [](std::int64_t a, std::int64_t b, const Extents& e) {
     return spatial_shape(a, b, e, axes);
   };
-  const auto single = [axes](std::int64_t c, const Extents& e) {
+  const auto single = [](std::int64_t c, const Extents& e) {
     const Shape with = spatial_shape(1, c, e, axes);
     return Shape(with.begin() + 1, with.end());
   };
@@ -334,8 +334,8 @@ std::vector<Sample> transpose_samples(const Sampler& s) {
                        const ConvTransposeOptions& o) {
     add_case<ConvTransposeOptions, kCall>(out, s, x, w, bias, o);
   };
-  const int axes = kCall == &conv_transpose1d ? 1 : kCall == &conv_transpose2d ? 2 : 3;
-  const auto shape = [axes](std::int64_t a, std::int64_t b, const Extents& e) {
+  constexpr int axes = kCall == &conv_transpose1d ? 1 : kCall == &conv_transpose2d ? 2 : 3;
+  const auto shape = [](std::int64_t a, std::int64_t b, const Extents& e) {
     return spatial_shape(a, b, e, axes);
   };
   const Shape with = shape(1, 2, {1, 1, 3});

@@ -319,13 +319,37 @@ constexpr Text kAvgText{"y[n, c, i] = mean of x[n, c] on window i",
 constexpr Text kLpText{"y[n, c, i] = (Σ xᵖ)^(1/p) of x[n, c] on window i",
                        "x̄ = ȳ (x / y)^(p−1), summed over windows; 0 where y = 0"};
 
-constexpr Op kMax1 = composed("max_pool1d", kMaxText, max_samples<1, max_pool1d>);
+constexpr double kInf = std::numeric_limits<double>::infinity();
+Var pool_of(std::span<const Var> x) {
+  return reshape(max_pool1d(reshape(stack({x.begin(), x.end()}), {1, 3}), 3), {});
+}
+constexpr Edge kMaxEdges[] = {{.where = "a tie: the first",
+                               .call = pool_of,
+                               .operands = 3,
+                               .at = {1, 2, 2},
+                               .y = 2,
+                               .gradient = {0, 1, 0}},
+                              {.where = "all −∞: the first",
+                               .call = pool_of,
+                               .operands = 3,
+                               .at = {-kInf, -kInf, -kInf},
+                               .y = -kInf,
+                               .gradient = {1, 0, 0}}};
+constexpr Op kMax1 =
+    with_edges(composed("max_pool1d", kMaxText, max_samples<1, max_pool1d>), kMaxEdges);
 constexpr Op kMax2 = composed("max_pool2d", kMaxText, max_samples<2, max_pool2d>);
 constexpr Op kMax3 = composed("max_pool3d", kMaxText, max_samples<3, max_pool3d>);
 constexpr Op kAvg1 = composed("avg_pool1d", kAvgText, avg_samples<1, avg_pool1d>);
 constexpr Op kAvg2 = composed("avg_pool2d", kAvgText, avg_samples<2, avg_pool2d>);
 constexpr Op kAvg3 = composed("avg_pool3d", kAvgText, avg_samples<3, avg_pool3d>);
-constexpr Op kLp1 = composed("lp_pool1d", kLpText, lp_samples<1, lp_pool1d>);
+constexpr Edge kLpEdges[] = {
+    {.where = "Σ xᵖ = 0",
+     .call =
+         [](std::span<const Var> x) {
+           return reshape(lp_pool1d(reshape(stack({x.begin(), x.end()}), {1, 2}), 2, 2), {});
+         },
+     .operands = 2}};
+constexpr Op kLp1 = with_edges(composed("lp_pool1d", kLpText, lp_samples<1, lp_pool1d>), kLpEdges);
 constexpr Op kLp2 = composed("lp_pool2d", kLpText, lp_samples<2, lp_pool2d>);
 constexpr Op kAdaptiveAvg1 =
     composed("adaptive_avg_pool1d", kAvgText, adaptive_samples<1, adaptive_avg_pool1d, false>);

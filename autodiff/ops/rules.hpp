@@ -232,6 +232,7 @@ Family along_axis();
 Family arithmetic();
 Family attention();
 Family axes();
+Family axis_maps();
 Family checkpointing();
 Family checks();
 Family class_losses();
@@ -245,6 +246,7 @@ Family distance();
 Family einsum();
 Family embedding();
 Family gathering();
+Family grid_sampling();
 Family hyperbolic();
 Family indexing();
 Family joining();
@@ -274,6 +276,7 @@ Family statistics();
 Family subscript();
 Family transcendental();
 Family trigonometric();
+Family unfolding();
 Family user();
 
 }  // namespace xtape::families

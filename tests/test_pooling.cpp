@@ -40,6 +40,17 @@ TEST_CASE("positions count through the spatial axes of a channel", "[pooling]") 
   CHECK(whole.second.value().flat(0) == 3);
 }
 
+TEST_CASE("long rows and odd windows have the maxima of their columns", "[pooling]") {
+  Rng rng(2);
+  for (const DType dtype : {f32, f64}) {
+    const Tensor x = rng.uniform({1, 1, 7, 400}, 0.5, 1, dtype);  // above the zeros of unfold
+    const Tensor pooled =
+        max_pool2d(x, {3, 2}, {.stride = {2, 3}, .padding = 1, .dilation = {1, 2}}).value();
+    const Var columns = unfold(x, {3, 2}, {.stride = {2, 3}, .padding = 1, .dilation = {1, 2}});
+    CHECK(identical(reshape(pooled, {1, pooled.size()}).value(), max(columns, 1).value()));
+  }
+}
+
 TEST_CASE("means count what they are told to", "[pooling]") {
   const Tensor x({{2, 4, 6}});
   CHECK(identical(avg_pool1d(x, 2, {.padding = 1}).value(), Tensor({{1, 5}})));

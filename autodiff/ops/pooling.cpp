@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include <xtape/autodiff/kernels/max_pool.hpp>
 #include <xtape/autodiff/ops/axis_map.hpp>
 #include <xtape/autodiff/ops/spatial.hpp>
 #include <xtape/autodiff/threads.hpp>
@@ -11,16 +11,13 @@ namespace {
 
 using namespace rules;
 using namespace spatial;
-using kernels::Extents, kernels::Windows, kernels::volume;
+using kernels::Extents, kernels::Range, kernels::Windows, kernels::volume;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // --- where the largest element of a window is ----------------------------------------------------
 
-// Windows of a fixed size, or such as share each axis out (of `windows` only in and out count).
-struct PoolAttrs {
-  Windows windows;
-  bool adaptive;
+struct PoolAttrs : kernels::Pool {
   int axes;
   std::string str() const {
     if (adaptive) return "size " + text(windows.out, axes);
@@ -29,50 +26,6 @@ struct PoolAttrs {
   }
   bool operator==(const PoolAttrs&) const = default;
 };
-
-// The positions of a window on one axis of the input.
-struct Range {
-  std::int64_t begin, end, step;
-};
-
-Range window_range(const PoolAttrs& a, std::size_t axis, std::int64_t i) {
-  const Windows& w = a.windows;
-  if (a.adaptive) {
-    return {i * w.in[axis] / w.out[axis], ceil_div((i + 1) * w.in[axis], w.out[axis]), 1};
-  }
-  const std::int64_t step = w.dilation[axis], start = i * w.stride[axis] - w.padding[axis];
-  const std::int64_t end = std::min(start + (w.window[axis] - 1) * step + 1, w.in[axis]);
-  return {start < 0 ? start + ceil_div(-start, step) * step : start, end, step};
-}
-
-// The first of the largest elements; of NaN, the last one.
-template <class T>
-void largest_of_plane(const PoolAttrs& a, const T* x, std::int64_t* out) {
-  const Windows& w = a.windows;
-  for (std::int64_t oz = 0; oz < w.out[0]; ++oz) {
-    const Range rz = window_range(a, 0, oz);
-    for (std::int64_t oy = 0; oy < w.out[1]; ++oy) {
-      const Range ry = window_range(a, 1, oy);
-      for (std::int64_t ox = 0; ox < w.out[2]; ++ox) {
-        const Range rx = window_range(a, 2, ox);
-        std::int64_t best = (rz.begin * w.in[1] + ry.begin) * w.in[2] + rx.begin;
-        T most = -std::numeric_limits<T>::infinity();
-        for (std::int64_t z = rz.begin; z < rz.end; z += rz.step) {
-          for (std::int64_t y = ry.begin; y < ry.end; y += ry.step) {
-            const std::int64_t row = (z * w.in[1] + y) * w.in[2];
-            for (std::int64_t i = rx.begin; i < rx.end; i += rx.step) {
-              const T v = x[row + i];
-              if (!(v > most) && !std::isnan(v)) continue;
-              most = v;
-              best = row + i;
-            }
-          }
-        }
-        *out++ = best;
-      }
-    }
-  }
-}
 
 void indices_kernel(const KernelArgs& a) {
   const auto& attrs = get_attrs<PoolAttrs>(a.attrs);
@@ -86,7 +39,7 @@ void indices_kernel(const KernelArgs& a) {
     detail::parallel_for(ceil_div(planes, portion), [&](std::int64_t piece) {
       const std::int64_t end = std::min(planes, (piece + 1) * portion);
       for (std::int64_t i = piece * portion; i < end; ++i) {
-        largest_of_plane(attrs, x + i * in, static_cast<std::int64_t*>(a.out) + i * out);
+        kernels::largest_of_plane(attrs, x + i * in, static_cast<std::int64_t*>(a.out) + i * out);
       }
     });
   });
@@ -123,7 +76,7 @@ std::pair<Var, Var> max_pool(std::string_view op, const Var& x, const PerAxis& w
   const Batch batch(op, x, kAxes);
   const Windows w =
       pool_windows(op, batch.shape, kAxes, {window, o.stride, o.padding, o.dilation, o.ceil_mode});
-  return largest(batch, x, {w, false, kAxes});
+  return largest(batch, x, {{w, false}, kAxes});
 }
 
 // --- sizes that share an axis out ----------------------------------------------------------------
@@ -145,13 +98,13 @@ Windows adaptive_windows(std::string_view op, const Shape& x, int axes, const Pe
 template <int kAxes>
 std::pair<Var, Var> adaptive_max(std::string_view op, const Var& x, const PerAxis& size) {
   const Batch batch(op, x, kAxes);
-  return largest(batch, x, {adaptive_windows(op, batch.shape, kAxes, size), true, kAxes});
+  return largest(batch, x, {{adaptive_windows(op, batch.shape, kAxes, size), true}, kAxes});
 }
 
 template <int kAxes>
 Var adaptive_mean(std::string_view op, const Var& x, const PerAxis& size) {
   const Batch batch(op, x, kAxes);
-  const PoolAttrs attrs{adaptive_windows(op, batch.shape, kAxes, size), true, kAxes};
+  const PoolAttrs attrs{{adaptive_windows(op, batch.shape, kAxes, size), true}, kAxes};
   Var y = batch.of(x);
   for (int axis = kAxes; axis-- > 0;) {
     const auto k = static_cast<std::size_t>(3 - kAxes + axis);
@@ -159,7 +112,7 @@ Var adaptive_mean(std::string_view op, const Var& x, const PerAxis& size) {
     if (w.in[k] == w.out[k]) continue;
     AxisMap m{.from = w.in[k]};
     for (std::int64_t i = 0; i < w.out[k]; ++i) {
-      const Range r = window_range(attrs, k, i);
+      const Range r = kernels::window_range(attrs, k, i);
       for (std::int64_t at = r.begin; at < r.end; ++at) {
         m.term(at, 1 / static_cast<double>(r.end - r.begin));
       }

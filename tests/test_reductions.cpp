@@ -171,7 +171,7 @@ TEST_CASE("sorting is stable and puts NaN above all", "[sorting]") {
 }
 
 TEST_CASE("quantiles of every kind", "[sorting]") {
-  using I = Interpolation;
+  using I = QuantileInterpolation;
   const Tensor x({4, 1, 3, 2});
   const auto at = [&](double q, I i) { return quantile(x, q, {.interpolation = i}).item(); };
   CHECK(at(0.5, I::linear) == 2.5);

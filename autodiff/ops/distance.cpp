@@ -121,7 +121,7 @@ std::vector<Sample> euclidean_samples(const Sampler& s) {
 
 std::vector<Sample> vector_norm_samples(const Sampler& s) {
   std::vector<Sample> out;
-  for (const Reduction f : {norm_of<2>, norm_of<1>, norm_of<3>}) {
+  for (const ReductionFunction f : {norm_of<2>, norm_of<1>, norm_of<3>}) {
     for (Sample& sample : reduction_samples(s, f, f != norm_of<1>)) out.push_back(sample);
   }
   for (const double p : {kInfinity, -kInfinity, 0.0, 0.5, 1.5, -1.0, -2.1, 6.0}) {

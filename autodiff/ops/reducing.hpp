@@ -59,11 +59,11 @@ inline std::int64_t reduced_size(std::string_view op, const Shape& shape, const 
   return n;
 }
 
-using Reduction = Var (*)(const Var&, const Axes&, bool);
+using ReductionFunction = Var (*)(const Var&, const Axes&, bool);
 /// Samples of every rank and choice of axes; with `empty`, also of results over no elements.
-std::vector<Sample> reduction_samples(const Sampler& s, Reduction f, bool empty);
+std::vector<Sample> reduction_samples(const Sampler& s, ReductionFunction f, bool empty);
 /// The same as a function of the sampler alone.
-template <Reduction kFunction, bool kEmpty = true>
+template <ReductionFunction kFunction, bool kEmpty = true>
 std::vector<Sample> reduction_samples(const Sampler& s) {
   return reduction_samples(s, kFunction, kEmpty);
 }

@@ -8,7 +8,7 @@
 namespace xtape {
 
 namespace rules {
-std::vector<Sample> reduction_samples(const Sampler& s, Reduction f, bool empty) {
+std::vector<Sample> reduction_samples(const Sampler& s, ReductionFunction f, bool empty) {
   std::vector<Sample> out;
   const auto add = [&](const Shape& shape, const Axes& axes, bool keepdims) {
     out.push_back({shape.str() + " over " + axes.str() + (keepdims ? " keepdims" : ""),

@@ -182,7 +182,7 @@ std::vector<Sample> quantile_samples(const Sampler& s) {
                    {distinct(s, shape), q.to(s.dtype)},
                    [=](std::span<const Var> in) { return quantile(in[0], in[1], o); }});
   };
-  using I = Interpolation;
+  using I = QuantileInterpolation;
   add({}, Tensor::scalar(0.3), {});
   add({5}, Tensor::scalar(0.3), {});
   add({5}, Tensor({0.1, 0.9, 0.3}), {.keepdims = true});
@@ -340,20 +340,20 @@ Var quantile(const Var& operand, const Var& fraction, const QuantileOptions& o) 
   Var low = cast(rank, i64);
   const Var part = rank - cast(low, x.dtype());
   Var high = where(greater(part, 0), low + 1, low);
-  if (o.interpolation == Interpolation::nearest) low = nearest_rank(rank, low, part);
+  if (o.interpolation == QuantileInterpolation::nearest) low = nearest_rank(rank, low, part);
   const Var sorted = sort(lines, axis).values;
   const auto at = [&](const Var& r) {
     return take_along_axis(sorted, broadcast_to(r, several), axis);
   };
   Var y;
   switch (o.interpolation) {
-    case Interpolation::linear:
+    case QuantileInterpolation::linear:
       y = at(low) + part * (at(high) - at(low));
       break;
-    case Interpolation::midpoint:
+    case QuantileInterpolation::midpoint:
       y = at(low) + 0.5 * (at(high) - at(low));
       break;
-    case Interpolation::higher:
+    case QuantileInterpolation::higher:
       y = at(high);
       break;
     default:

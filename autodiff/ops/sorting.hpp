@@ -35,7 +35,7 @@ Selected max_with_indices(const Var& x, std::int64_t axis, bool keepdims = false
 Selected min_with_indices(const Var& x, std::int64_t axis, bool keepdims = false);
 
 /// What quantile() gives where a quantile lies between two elements.
-enum class Interpolation {
+enum class QuantileInterpolation {
   linear,    ///< Between them, by distance.
   lower,     ///< The lower one.
   higher,    ///< The higher one.
@@ -47,7 +47,7 @@ struct QuantileOptions {
   /// Along this axis; of all elements without.
   std::optional<std::int64_t> axis = {};
   /// Between two elements.
-  Interpolation interpolation = Interpolation::linear;
+  QuantileInterpolation interpolation = QuantileInterpolation::linear;
   /// The reduced axes stay, with extent 1.
   bool keepdims = false;
 };

@@ -66,8 +66,8 @@ std::vector<Sample> spread_samples(const Sampler& s) {
     return kSpread(x, axes, 1, keepdims);
   };
   std::vector<Sample> out;
-  for (const auto f : {static_cast<Reduction>(one),
-                       static_cast<Reduction>([](const Var&x, const Axes&axes, bool keepdims) {
+  for (const auto f : {static_cast<ReductionFunction>(one),
+                       static_cast<ReductionFunction>([](const Var&x, const Axes&axes, bool keepdims) {
                          return kSpread(x, axes, 0, keepdims);
                        })}) {
     for (Sample& sample : reduction_samples(s, f, false)) {
@@ -99,7 +99,7 @@ Var joined_extrema(const Var& x, const Axes& axes, bool keepdims) {
 }
 
 // Of elements that are few, none is NaN; of many the large ones.
-template <Reduction kFunction>
+template <ReductionFunction kFunction>
 std::vector<Sample> nan_samples(const Sampler& s) {
   std::vector<Sample> out = reduction_samples<kFunction, false>(s);
   for (Sample& sample : out) {
@@ -112,7 +112,7 @@ std::vector<Sample> nan_samples(const Sampler& s) {
   return out;
 }
 
-template <Reduction kFunction>
+template <ReductionFunction kFunction>
 std::vector<Sample> truth_samples(const Sampler& s) {
   const auto clipped = [](const Var& x, const Axes& axes, bool keepdims) {
     return kFunction(relu(x), axes, keepdims);

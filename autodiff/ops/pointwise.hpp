@@ -31,13 +31,31 @@ Var sqrt(const Var& x);
 Var abs(const Var& x);
 /// −1, 0 or 1; its gradient is 0 everywhere.
 Var sign(const Var& x);
-/// y = max(a, b); at a tie each gets half of the gradient. NaN wins.
+/// y = max(a, b); at a tie each gets half of the gradient, or, where only one of them is on a tape,
+/// the other takes all of it (so that maximum(x, 0) is relu). NaN wins.
 Var maximum(const Var& a, const Var& b);
-/// y = min(a, b); at a tie each gets half of the gradient. NaN wins.
+/// y = min(a, b); ties as in maximum. NaN wins.
 Var minimum(const Var& a, const Var& b);
-/// x limited to [low, high]; derivative 1 on the closed interval, 0 outside.
+/// y = max(a, b), but NaN loses; at a tie each gets half of the gradient.
+Var fmax(const Var& a, const Var& b);
+/// y = min(a, b), but NaN loses; at a tie each gets half of the gradient.
+Var fmin(const Var& a, const Var& b);
+/// x limited to [low, high]; derivative 1 between, 0 at the bounds and beyond.
 /// @throws ValueError when low > high.
 Var clamp(const Var& x, double low, double high);
+/// y = max(x, low); the gradient goes to x where x > low, else to low. NaN wins.
+Var clamp_min(const Var& x, const Var& low);
+/// y = min(x, high); the gradient goes to x where x < high, else to high. NaN wins.
+Var clamp_max(const Var& x, const Var& high);
+/// y = min(max(x, low), high), the bounds broadcast; as clamp_min and clamp_max. Where low > high
+/// it is high.
+Var clamp(const Var& x, const Var& low, const Var& high);
+/// y = a + w (b − a).
+Var lerp(const Var& a, const Var& b, const Var& w);
+/// y = x + scale·a·b.
+Var addcmul(const Var& x, const Var& a, const Var& b, double scale = 1);
+/// y = x + scale·a / b.
+Var addcdiv(const Var& x, const Var& a, const Var& b, double scale = 1);
 
 /// y = eˣ.
 Var exp(const Var& x);
@@ -76,6 +94,30 @@ Var equal(const Var& a, const Var& b);
 Var not_equal(const Var& a, const Var& b);
 /// a where `mask` (boolean) is true, else b. The branch not taken gets gradient 0, never NaN.
 Var where(const Var& mask, const Var& a, const Var& b);
+/// `value` where `mask` (boolean) is true, else x.
+Var masked_fill(const Var& x, const Var& mask, const Var& value);
+/// a and b, as boolean. As the next three it takes booleans only (DTypeError).
+Var logical_and(const Var& a, const Var& b);
+/// a or b, as boolean.
+Var logical_or(const Var& a, const Var& b);
+/// a or b but not both, as boolean.
+Var logical_xor(const Var& a, const Var& b);
+/// not a, as boolean.
+Var logical_not(const Var& a);
+/// Whether x is NaN, as boolean. As the next two it takes f32 and f64 (DTypeError).
+Var is_nan(const Var& x);
+/// Whether x is infinite, as boolean.
+Var is_inf(const Var& x);
+/// Whether x is neither infinite nor NaN, as boolean.
+Var is_finite(const Var& x);
+/// What is_close takes for close.
+struct CloseOptions {
+  double rtol = 1e-5;      ///< Relative to |b|.
+  double atol = 1e-8;      ///< Beside that.
+  bool equal_nan = false;  ///< Whether two NaN are close.
+};
+/// |a − b| ≤ atol + rtol |b|, as boolean; infinities are close to themselves only.
+Var is_close(const Var& a, const Var& b, const CloseOptions& options = {});
 /// x in another dtype; gradients flow between f32 and f64.
 Var cast(const Var& x, DType dtype);
 

@@ -146,6 +146,15 @@ template <class F>
 constexpr Op unary(std::string_view name, Text text, VjpRule vjp) {
   return pointwise(name, text, floating_unary, floating_unary_block<F>, {vjp});
 }
+/// The same from a lambda without captures.
+template <class F>
+constexpr Op unary(std::string_view name, F, Text text, VjpRule vjp) {
+  return unary<F>(name, text, vjp);
+}
+template <class F>
+constexpr Op binary(std::string_view name, F, Text text, VjpRule a, VjpRule b) {
+  return pointwise(name, text, floating_binary, floating_binary_block<F>, {a, b});
+}
 template <class F>
 constexpr Op numeric_unary_op(std::string_view name, Text text, VjpRule vjp) {
   return pointwise(name, text, numeric_unary, numeric_unary_block<F>, {vjp});
@@ -233,6 +242,7 @@ Family arithmetic();
 Family attention();
 Family axes();
 Family axis_maps();
+Family blending();
 Family checkpointing();
 Family checks();
 Family class_losses();
@@ -245,12 +255,13 @@ Family diagonals();
 Family distance();
 Family einsum();
 Family embedding();
+Family extremum();
 Family gathering();
 Family grid_sampling();
-Family hyperbolic();
 Family indexing();
 Family joining();
 Family linalg();
+Family logarithmic();
 Family losses();
 Family margin_losses();
 Family masking();

@@ -66,10 +66,11 @@ std::vector<Sample> spread_samples(const Sampler& s) {
     return kSpread(x, axes, 1, keepdims);
   };
   std::vector<Sample> out;
-  for (const auto f : {static_cast<ReductionFunction>(one),
-                       static_cast<ReductionFunction>([](const Var&x, const Axes&axes, bool keepdims) {
-                         return kSpread(x, axes, 0, keepdims);
-                       })}) {
+  for (const auto f :
+       {static_cast<ReductionFunction>(one),
+        static_cast<ReductionFunction>([](const Var&x, const Axes&axes, bool keepdims) {
+          return kSpread(x, axes, 0, keepdims);
+        })}) {
     for (Sample& sample : reduction_samples(s, f, false)) {
       // One element has no spread.
       if (sample.inputs[0].size() != 1 && sample.inputs[0].rank() < 4) {

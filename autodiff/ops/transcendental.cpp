@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include <xtape/autodiff/kernels/math.hpp>
 #include <xtape/autodiff/ops.hpp>
@@ -107,9 +108,18 @@ constexpr Op kExpm1 =
     unary<Expm1>("expm1", {"y = eˣ − 1", "x̄ = ȳ (y + 1)"},
                  {[](const Vjp& v) { return chain(v.ct, v.out() + 1); }, kReadsOut});
 
-constexpr Op kLog = on(unary<Log>("log", {"y = ln x", "x̄ = ȳ / x"},
-                                  {[](const Vjp& v) { return chain(v.ct, 1 / v.in(0)); }, kIn0}),
-                       0.2, 4);
+constexpr double kInf = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+Var log_not_taken(std::span<const Var> x) { return where(x[0] > 0, log(x[0]), 0); }
+constexpr Edge kLogEdges[] = {
+    {.where = "x = 0", .at = {0}, .y = -kInf, .gradient = {kInf}},
+    {.where = "x = −1", .at = {-1}, .y = kNan, .gradient = {-1}},
+    {.where = "x = −1, where(x > 0, ln x, 0)", .call = log_not_taken, .at = {-1}, .y = 0}};
+constexpr Op kLog =
+    with_edges(on(unary<Log>("log", {"y = ln x", "x̄ = ȳ / x"},
+                             {[](const Vjp& v) { return chain(v.ct, 1 / v.in(0)); }, kIn0}),
+                  0.2, 4),
+               kLogEdges);
 
 constexpr Op kLog1p =
     on(unary<Log1p>("log1p", {"y = ln(1 + x)", "x̄ = ȳ / (1 + x)"},
@@ -130,10 +140,15 @@ constexpr Op kSigmoid =
     unary<Sigmoid>("sigmoid", {"y = 1 / (1 + e⁻ˣ)", "x̄ = ȳ y (1 − y)"},
                    {[](const Vjp& v) { return sigmoid_grad(v.ct, v.out()); }, kReadsOut});
 
-constexpr Op kRelu =
+Var relu_by_where(std::span<const Var> x) { return where(x[0] > 0, x[0], 0); }
+constexpr Edge kReluEdges[] = {
+    {.where = "x = 0", .at = {0}, .y = 0, .gradient = {0}},
+    {.where = "x = 0, where(x > 0, x, 0)", .call = relu_by_where, .at = {0}, .y = 0}};
+constexpr Op kRelu = with_edges(
     avoiding(unary<Relu>("relu", {"y = max(x, 0)", "x̄ = ȳ where x > 0, else 0"},
                          {[](const Vjp& v) { return relu_grad(v.ct, v.out()); }, kReadsOut}),
-             0);
+             0),
+    kReluEdges);
 
 // The gradients of these three, one pass each. As chain, they are 0 where c is 0, whatever y is.
 struct TanhGrad {

@@ -52,7 +52,6 @@ Var layer_norm(const Var& x, const Var& weight, const Var& bias) {
   return d / sqrt(mean(square(d), -1, true) + 1e-5) * weight + bias;
 }
 
-Var gelu(const Var& x) { return 0.5 * x * (1 + erf(x * std::sqrt(0.5))); }
 
 // [batch, time, heads·d] → [batch, heads, time, d], columns from `first` on.
 Var heads(const Var& x, std::int64_t first, std::int64_t width, std::int64_t n) {

@@ -73,11 +73,12 @@ List aminmax_of(const Call& c) {
 }
 
 List quantile_of(const Call& c) {
-  const std::map<std::string, QuantileInterpolation> kinds = {{"linear", QuantileInterpolation::linear},
-                                                      {"lower", QuantileInterpolation::lower},
-                                                      {"higher", QuantileInterpolation::higher},
-                                                      {"midpoint", QuantileInterpolation::midpoint},
-                                                      {"nearest", QuantileInterpolation::nearest}};
+  const std::map<std::string, QuantileInterpolation> kinds = {
+      {"linear", QuantileInterpolation::linear},
+      {"lower", QuantileInterpolation::lower},
+      {"higher", QuantileInterpolation::higher},
+      {"midpoint", QuantileInterpolation::midpoint},
+      {"nearest", QuantileInterpolation::nearest}};
   const Var x = c.operand("input");
   QuantileOptions o{.interpolation = kinds.at(c.text("interpolation", "linear")),
                     .keepdims = c.flag("keepdim")};

@@ -200,14 +200,13 @@ TEST_CASE("a zero cotangent absorbs any local derivative", "[registry]") {
   // where() hands 0 to the branch not taken; whatever the op's slope is there, 0 comes out.
   const double inf = std::numeric_limits<double>::infinity();
   for (const Op* op : registry()) {
-    if (op->composed() || !op->block || op->arity != 1 || op->name == "clamp" ||
-        op->name == "elementwise" || op->name == "cast") {
-      continue;
-    }
+    if (op->composed() || !op->block || op->arity != 1 || op->name == "elementwise") continue;
+    const double inside = 0.3 * op->domain[0] + 0.7 * op->domain[1];
     for (const double bad : {0.0, -1.0, inf, -inf, std::nan("")}) {
       Tape tape;
-      const Var x = tape.variable(Tensor({bad, 0.5}));
+      const Var x = tape.variable(Tensor({bad, inside}));
       const Var taken = samples_of(*op, f64).front().call(std::span(&x, 1));
+      if (!is_floating(taken.dtype())) continue;
       const Var y = where(Tensor({0, 1}).to(boolean), taken, 0);
       const Tensor g = tape.gradient(sum(y), x, {.unconnected = Unconnected::zero});
       INFO(op->name << " at " << bad);

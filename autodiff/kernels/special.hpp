@@ -10,6 +10,7 @@ namespace xtape::math {
 /// e^x² erfc x. Up to 12 as it stands, with the rounding of x² made good; beyond by its asymptotic
 /// series (Abramowitz and Stegun, 7.1.23).
 inline double erfcx(double x) {
+  if (x < -27) return std::numeric_limits<double>::infinity();
   if (x < 12) {
     const double high = x * x, low = std::fma(x, x, -high);
     return std::exp(high) * (1 + low) * std::erfc(x);

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include <xtape/autodiff/kernels/math.hpp>
@@ -50,7 +51,8 @@ struct Elu {
 Var elu_vjp(const Vjp& v) {
   const Var x = v.in(0);
   const double scale = number(v, 1), factor = number(v) * scale * number(v, 2);
-  return chain(v.ct, where(x > 0, scale, factor * exp(number(v, 2) * x)));
+  const Var below = clamp(x, -std::numeric_limits<double>::infinity(), 0);  // exp stays finite
+  return chain(v.ct, where(x > 0, scale, factor * exp(number(v, 2) * below)));
 }
 
 Var elu_half(const Var& x) { return elu(x, 0.5); }
@@ -289,11 +291,6 @@ Var elu_of(const Var& x, double alpha, double scale, double beta) {
   return apply(kElu, {&x}, make_attrs(Params{alpha, scale, beta}));
 }
 
-double require_lambda(const char* op, double lambda) {
-  if (lambda >= 0) return lambda;
-  throw ValueError(op, "lambda " + detail::text(lambda) + ": must be 0 or more");
-}
-
 }  // namespace
 
 Var leaky_relu(const Var& x, double slope) {
@@ -346,10 +343,13 @@ Var hardswish(const Var& x) {
 }
 Var tanhshrink(const Var& x) { return x - tanh(x); }
 Var softshrink(const Var& x, double lambda) {
-  return apply(kSoftshrink, {&x}, make_attrs(Params{require_lambda("softshrink", lambda)}));
+  if (!(lambda >= 0)) {
+    throw ValueError("softshrink", "lambda " + detail::text(lambda) + ": must be 0 or more");
+  }
+  return apply(kSoftshrink, {&x}, make_attrs(Params{lambda}));
 }
 Var hardshrink(const Var& x, double lambda) {
-  return apply(kHardshrink, {&x}, make_attrs(Params{require_lambda("hardshrink", lambda)}));
+  return apply(kHardshrink, {&x}, make_attrs(Params{lambda}));
 }
 Var threshold(const Var& x, double threshold, double value) {
   return apply(kThreshold, {&x}, make_attrs(Params{threshold, value}));

@@ -48,7 +48,7 @@ Var hardswish(const Var& x);
 Var tanhshrink(const Var& x);
 /// y = x − λ for x > λ, x + λ for x < −λ, else 0. @throws ValueError for λ < 0.
 Var softshrink(const Var& x, double lambda = 0.5);
-/// y = x for |x| > λ, else 0. @throws ValueError for λ < 0.
+/// y = x for |x| > λ, else 0.
 Var hardshrink(const Var& x, double lambda = 0.5);
 /// y = x for x > threshold, else value.
 Var threshold(const Var& x, double threshold, double value);

@@ -123,7 +123,7 @@ constexpr Edge kGaussianEdges[] = {
      2,
      {2, 1},
      2,
-     {2, -1.5}}};
+     {2, 0}}};
 constexpr Op kGaussian =
     with_edges(composed("gaussian_nll_loss",
                         {"L = mean ½ (ln v + (y − t)²/v)",

@@ -30,7 +30,7 @@ constexpr Edge kHingeEdges[] = {{"y = margin, t = −1",
                                  1,
                                  {1},
                                  0,
-                                 {-1}}};
+                                 {0}}};
 constexpr Op kHingeEmbedding =
     with_edges(composed("hinge_embedding_loss",
                         {"L = mean (y where t = 1, max(0, margin − y) where t = −1)",

@@ -50,7 +50,9 @@ void add_activations(Adapters& a) {
     return List{glu(c.operand("input"), c.integer("dim", -1))};
   };
   a[named("hardtanh")] = [](const Call& c) {
-    return List{hardtanh(c.operand("input"), c.number("min_val", -1), c.number("max_val", 1))};
+    const double low = c.number("min_val", -1), high = c.number("max_val", 1);
+    const Var x = c.operand("input");
+    return List{low <= high ? hardtanh(x, low, high) : clamp(x, Var(low), Var(high))};
   };
   a[named("prelu")] = [](const Call& c) {
     return List{prelu(c.operand("input"), c.operand("weight"))};

@@ -52,7 +52,6 @@ Var layer_norm(const Var& x, const Var& weight, const Var& bias) {
   return d / sqrt(mean(square(d), -1, true) + 1e-5) * weight + bias;
 }
 
-
 // [batch, time, heads·d] → [batch, heads, time, d], columns from `first` on.
 Var heads(const Var& x, std::int64_t first, std::int64_t width, std::int64_t n) {
   const Var part = slice(x, -1, {first, first + width});

@@ -117,7 +117,10 @@ void add_binary(Adapters& a) {
   a["pow"] = [](const Call& c) { return List{pow(c.operand("input"), c.operand("exponent"))}; };
   a["__rpow__"] = [](const Call& c) { return List{pow(c.operand("other"), c.operand("input"))}; };
   a["float_power"] = [](const Call& c) {
-    return List{float_power(c.operand("input"), c.operand("exponent"))};
+    const Var x = c.operand("input");
+    const Var y = float_power(x, c.operand("exponent"));
+    const bool number = c.raw("input").is_number();
+    return List{cast(y, number ? c.operand("exponent").dtype() : x.dtype())};
   };
   a["lerp"] = [](const Call& c) {
     return List{lerp(c.operand("input"), c.operand("end"), c.operand("weight"))};

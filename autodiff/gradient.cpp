@@ -2,6 +2,7 @@
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/gradient.hpp>
+#include <xtape/autodiff/mutant.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/tape_extras.hpp>
 
@@ -188,6 +189,9 @@ class Gradient {
   // The rule of edge e of node i; what it computes on the way may be infinite.
   Var call_rule(const VjpRule& rule, const Var& ct, std::uint32_t i, std::uint32_t e) {
     const Vjp arguments(ct, static_cast<int>(e), tape_, i, record_);
+#ifdef XTAPE_MUTATIONS
+    return mutated(rule, arguments, i, e);
+#endif
     if (!tape_.extras_ || !tape_.extras_->watching) return rule.rule(arguments);
     struct Inside {
       int& depth;
@@ -201,6 +205,36 @@ class Gradient {
     if (tape_.extras_->anomalous(g.value())) throw_anomaly(g, ct, i, e);
     return g;
   }
+
+#ifdef XTAPE_MUTATIONS
+  Var mutated(const VjpRule& rule, const Vjp& arguments, std::uint32_t i, std::uint32_t e) {
+    detail::Mutant& m = detail::mutant();
+    const Op& op = *tape_.nodes_[i].op;
+    if (!m.is(op, static_cast<int>(e))) return rule.rule(arguments);
+    m.inside = true;
+    m.seen = 0;
+    const Var g = rule.rule(arguments);
+    m.inside = false;
+    m.most = std::max(m.most, m.seen);
+    const Shape want = tape_.nodes_[tape_.edges_[tape_.nodes_[i].first_edge + e]].spec.shape;
+    const bool repeated = op.broadcasts && g.shape() != want;
+    m.happened |= m.kind == "broadcast" && repeated;
+    if (m.kind == "factor") return g * 1.001;
+    if (m.kind == "sign") return -g;
+    if (m.kind == "zero") return zeros_like(g);
+    if (m.kind == "broadcast" && repeated) {
+      // The first of what should be summed.
+      std::vector<Slice> first;
+      const int more = g.rank() - want.rank();
+      for (int k = 0; k < g.rank(); ++k) {
+        const bool whole = k >= more && want[k - more] == g.shape()[k];
+        first.push_back(whole ? Slice{} : Slice{0, 1});
+      }
+      return reshape(slice(g, first), want);
+    }
+    return g;
+  }
+#endif
 
   [[noreturn]] void throw_anomaly(const Var& g, const Var& ct, std::uint32_t i,
                                   std::uint32_t e) const {

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/mutant.hpp>
 #include <xtape/autodiff/ops/shaping.hpp>
 #include <xtape/autodiff/tape_extras.hpp>
 
@@ -241,7 +242,35 @@ struct Recorder {
   }
 };
 
+#ifdef XTAPE_MUTATIONS
+namespace {
+// A sum with one term dropped, when it is the turn of this one.
+Var dropped(const Op& op, std::span<const Var* const> inputs, AttrsRef attrs) {
+  detail::Mutant& m = detail::mutant();
+  const bool fused = op.name == "multiply_add" || op.name == "chain_add";
+  if (!m.inside || (op.name != "add" && op.name != "subtract" && !fused)) return {};
+  const int term = m.seen;
+  m.seen += 2;
+  if (m.kind != "term" || (m.term != term && m.term != term + 1)) return {};
+  const std::size_t k = m.term == term ? 0 : inputs.size() - 1;
+  Var zero = 0;
+  m.inside = false;
+  if (inputs[k]->size() > 1 || inputs[k]->rank() > 0) {
+    zero = Tensor::zeros(inputs[k]->shape(), inputs[k]->dtype());
+  }
+  std::vector<const Var*> changed(inputs.begin(), inputs.end());
+  changed[k] = &zero;
+  const Var y = Recorder{op, changed}.run(std::move(attrs));
+  m.inside = true;
+  return y;
+}
+}  // namespace
+#endif
+
 Var apply(const Op& op, std::span<const Var* const> inputs, AttrsRef attrs) {
+#ifdef XTAPE_MUTATIONS
+  if (const Var y = dropped(op, inputs, attrs); y.defined()) return y;
+#endif
   return Recorder{op, inputs}.run(std::move(attrs));
 }
 

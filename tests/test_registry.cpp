@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <set>
 
 #include <xtape/autodiff/program.hpp>
@@ -11,6 +12,16 @@ namespace xtape {
 namespace {
 
 constexpr double kF32Tolerance = 2e-5;
+
+// Every op, or the one that XTAPE_ONLY names: tests/mutants asks for one after the other.
+std::vector<const Op*> ops() {
+  const char* only = std::getenv("XTAPE_ONLY");
+  std::vector<const Op*> out;
+  for (const Op* op : registry()) {
+    if (!only || op->name == only) out.push_back(op);
+  }
+  return out;
+}
 
 std::vector<Sample> samples_of(const Op& op, DType dtype) {
   Rng rng(20240701);
@@ -56,7 +67,7 @@ TEST_CASE("every op is described and has samples", "[registry]") {
 }
 
 TEST_CASE("samples reach the op they belong to", "[registry]") {
-  for (const Op* op : registry()) {
+  for (const Op* op : ops()) {
     if (op->composed()) continue;
     bool reached = false;
     for (const Sample& s : samples_of(*op, f64)) {
@@ -74,7 +85,7 @@ TEST_CASE("samples reach the op they belong to", "[registry]") {
 }
 
 TEST_CASE("gradients of every op equal finite differences at orders 1 and 2", "[registry]") {
-  for (const Op* op : registry()) {
+  for (const Op* op : ops()) {
     for (const Sample& s : samples_of(*op, f64)) {
       if (!all_f64(s)) continue;
       const GradcheckReport r = gradcheck(s.call, s.inputs, {.order = 2, .tolerance = 1e-6});
@@ -109,7 +120,7 @@ std::vector<Var> orders(const Sample& s, std::span<const Var> in) {
 }  // namespace
 
 TEST_CASE("programs of every op agree with eager code at orders 0 to 2", "[registry]") {
-  for (const Op* op : registry()) {
+  for (const Op* op : ops()) {
     for (const Sample& s : samples_of(*op, f64)) {
       if (!all_f64(s) || s.inputs.empty()) continue;
       INFO(op->name << ' ' << s.label);
@@ -134,7 +145,7 @@ TEST_CASE("programs of every op agree with eager code at orders 0 to 2", "[regis
 }
 
 TEST_CASE("kinks, ties and edges are what the registry says", "[registry][kinks]") {
-  for (const Op* op : registry()) {
+  for (const Op* op : ops()) {
     for (const Edge& e : op->edges) {
       INFO(op->name << " at " << e.where);
       Tape tape;
@@ -154,7 +165,7 @@ TEST_CASE("kinks, ties and edges are what the registry says", "[registry][kinks]
 }
 
 TEST_CASE("f32 values and gradients of every op agree with f64", "[registry]") {
-  for (const Op* op : registry()) {
+  for (const Op* op : ops()) {
     for (const Sample& s : samples_of(*op, f32)) {
       if (s.inputs.empty() || s.inputs[0].dtype() != f32) continue;
       const auto single = value_and_gradients(s, f32), twice = value_and_gradients(s, f64);
@@ -168,7 +179,7 @@ TEST_CASE("f32 values and gradients of every op agree with f64", "[registry]") {
 }
 
 TEST_CASE("no op changes its inputs, and every op computes the same off the tape", "[registry]") {
-  for (const Op* op : registry()) {
+  for (const Op* op : ops()) {
     for (const Sample& s : samples_of(*op, f64)) {
       if (!all_f64(s)) continue;
       std::vector<Tensor> copies;
@@ -199,7 +210,7 @@ TEST_CASE("no op keeps a value alive that its rules do not read", "[registry]") 
 TEST_CASE("a zero cotangent absorbs any local derivative", "[registry]") {
   // where() hands 0 to the branch not taken; whatever the op's slope is there, 0 comes out.
   const double inf = std::numeric_limits<double>::infinity();
-  for (const Op* op : registry()) {
+  for (const Op* op : ops()) {
     if (op->composed() || !op->block || op->arity != 1 || op->name == "elementwise") continue;
     const double inside = 0.3 * op->domain[0] + 0.7 * op->domain[1];
     for (const double bad : {0.0, -1.0, inf, -inf, std::nan("")}) {

@@ -12,17 +12,17 @@ std::vector<const Op*> collect() {
   std::vector<const Op*> all;
   using namespace families;
   for (const auto family :
-       {activation,    along_axis,    arithmetic,     attention,     axes,
-        axis_maps,     checkpointing, checks,         class_losses,  comparison,
-        convolution,   ctc,           custom,         decomposition, diagonals,
-        distance,      einsum,        embedding,      gathering,     grid_sampling,
-        hyperbolic,    indexing,      joining,        linalg,        losses,
-        margin_losses, masking,       matrix,         normalization, norms,
-        padding,       pooling,       random,         rearranging,   recurrence,
-        reduction,     resampling,    rounding,       scan,          scatter_reduction,
-        scattering,    shaping,       slicing,        sorting,       special,
-        statistics,    subscript,     transcendental, trigonometric, unfolding,
-        user}) {
+       {activation,        along_axis,    arithmetic, attention,      axes,
+        axis_maps,         checkpointing, checks,     class_losses,   comparison,
+        convolution,       ctc,           custom,     decomposition,  diagonals,
+        distance,          einsum,        embedding,  gathering,      grid_sampling,
+        hyperbolic,        indexing,      joining,    linalg,         losses,
+        margin_losses,     masking,       matrix,     normalization,  norms,
+        padding,           pooling,       products,   random,         rearranging,
+        recurrence,        reduction,     resampling, rounding,       scan,
+        scatter_reduction, scattering,    shaping,    slicing,        sorting,
+        special,           statistics,    subscript,  transcendental, trigonometric,
+        unfolding,         user}) {
     const auto ops = family();
     all.insert(all.end(), ops.begin(), ops.end());
   }

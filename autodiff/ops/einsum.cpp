@@ -219,11 +219,11 @@ std::vector<Sample> einsum_samples(const Sampler& s) {
       {"ij,jk->ik", {{2, 0}, {0, 3}}},
       {"ij,jk->ik", {{0, 2}, {2, 3}}}};
   std::vector<Sample> out;
-  for (const auto& [equation, shapes] : list) {
-    Sample sample{equation, {}, [equation](std::span<const Var> in) {
+  for (const auto& entry : list) {
+    Sample sample{entry.first, {}, [equation = entry.first](std::span<const Var> in) {
                     return einsum(equation, std::vector<Var>(in.begin(), in.end()));
                   }};
-    for (const Shape& shape : shapes) {
+    for (const Shape& shape : entry.second) {
       sample.label += " " + shape.str();
       sample.inputs.push_back(s.draw(shape));
     }

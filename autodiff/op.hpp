@@ -177,7 +177,7 @@ struct Edge {
 /// derivative along a direction is the transposed gradient rule.
 enum class Linear : std::uint8_t {
   no,     ///< Not linear, or not known.
-  joint,  ///< y(αx + βz) = αy(x) + βy(z) for all inputs together: sum, concat, slice.
+  joint,  ///< y(αx + βz) = αy(x) + βy(z) for all floating inputs together: sum, concat, gather.
   each    ///< The same in each input alone: matmul.
 };
 

@@ -137,7 +137,7 @@ class Tangent {
     if (op.block) {
       if (Var d = elementwise(i, op); d.defined()) return d;
     }
-    if (op.linear == Linear::joint && all_recorded(i)) return linear(i, op);
+    if (op.linear == Linear::joint && all_known(i)) return linear(i, op);
     if (op.linear == Linear::each && all_valued(i)) return linear_in_each(i, op);
     return transposed(i, op);
   }
@@ -165,9 +165,15 @@ class Tangent {
     return total;
   }
 
-  bool all_recorded(std::uint32_t i) const {
+  // Indices and masks, which have no direction, keep their values.
+  bool has_direction(std::uint32_t from) const {
+    return is_floating(tape_.nodes_[from].spec.dtype);
+  }
+  bool all_known(std::uint32_t i) const {
     for (std::uint32_t e = 0; e < tape_.nodes_[i].edges; ++e) {
-      if (input(i, e) == Tape::kNone) return false;
+      const std::uint32_t from = input(i, e);
+      if (from == Tape::kNone) return false;
+      if (!has_direction(from) && !tape_.nodes_[from].value.defined()) return false;
     }
     return true;
   }
@@ -206,7 +212,11 @@ class Tangent {
     for (std::uint32_t e = 0; e < tape_.nodes_[i].edges; ++e) {
       const std::uint32_t from = input(i, e);
       const Spec& s = tape_.nodes_[from].spec;
-      in.push_back(defined(from) ? at(from) : Var(Tensor::zeros(s.shape, s.dtype)));
+      if (!has_direction(from)) {
+        in.push_back(value(from));
+      } else {
+        in.push_back(defined(from) ? at(from) : Var(Tensor::zeros(s.shape, s.dtype)));
+      }
     }
     return call(op, i, in);
   }

@@ -56,6 +56,33 @@ TEST_CASE("forward mode of every op is the transpose of its gradient", "[calculu
   }
 }
 
+TEST_CASE("what is flagged linear is", "[calculus][registry]") {
+  // y(αx + βz) = αy(x) + βy(z), for all inputs together or with the others fixed. Forward mode
+  // applies the op itself, so the sample is asked directly.
+  constexpr double kAlpha = 1.5, kBeta = -0.75;
+  for (const Op* op : registry()) {
+    if (op->linear == Linear::no) continue;
+    Rng draw(7), rng(12);
+    for (const Sample& s : op->samples(Sampler{draw, f64, *op})) {
+      const auto floating = [](const Tensor& t) { return t.dtype() == f64; };
+      if (!std::all_of(s.inputs.begin(), s.inputs.end(), floating)) continue;
+      const bool each = op->linear == Linear::each;
+      for (std::size_t k = 0; k < (each ? s.inputs.size() : 1); ++k) {
+        std::vector<Var> x, z, both;
+        for (std::size_t i = 0; i < s.inputs.size(); ++i) {
+          const bool moves = !each || i == k;
+          x.emplace_back(s.inputs[i]);
+          z.push_back(moves ? Var(rng.uniform(s.inputs[i].shape(), -1, 1, f64)) : x[i]);
+          both.push_back(moves ? kAlpha * x[i] + kBeta * z[i] : x[i]);
+        }
+        INFO(op->name << ' ' << s.label << " input " << k);
+        const Var expected = kAlpha * s.call(x) + kBeta * s.call(z);
+        CHECK(relative_difference(s.call(both).value(), expected.value()) <= 1e-12);
+      }
+    }
+  }
+}
+
 TEST_CASE("grad, value_and_grad, vjp and jvp of a function", "[calculus]") {
   const Tensor x{0.5, -1.25, 2};
   Tape tape;

@@ -121,6 +121,7 @@ constexpr Op kMapAxis{
       const auto& a = v.attrs<MapAttrs>();
       return apply(kMapAxis, {&v.ct}, make_attrs(MapAttrs{a.axis, a.back, a.map}));
     }}},
+    .linear = Linear::joint,
     .flop =
         [](const InferArgs& a, const Spec& out) {
           const auto& m = get_attrs<MapAttrs>(a.attrs).map;

@@ -99,6 +99,7 @@ constexpr Op kConvolution{
         },
     .vjp = {{[](const Vjp& v) { return by_input(v.ct, v.in(1), v.attrs<Form>()); }, reads_in(1)},
             {[](const Vjp& v) { return by_weight(v.in(0), v.ct, v.attrs<Form>()); }, reads_in(0)}},
+    .linear = Linear::each,
     .flop = form_flop,
     .samples = form_samples<&Form::x, &Form::w, by_output>};
 
@@ -116,6 +117,7 @@ constexpr Op kConvolutionInput{
         },
     .vjp = {{[](const Vjp& v) { return by_output(v.ct, v.in(1), v.attrs<Form>()); }, reads_in(1)},
             {[](const Vjp& v) { return by_weight(v.ct, v.in(0), v.attrs<Form>()); }, reads_in(0)}},
+    .linear = Linear::each,
     .flop = form_flop,
     .samples = form_samples<&Form::y, &Form::w, by_input>};
 
@@ -133,6 +135,7 @@ constexpr Op kConvolutionWeight{
         },
     .vjp = {{[](const Vjp& v) { return by_input(v.in(1), v.ct, v.attrs<Form>()); }, reads_in(1)},
             {[](const Vjp& v) { return by_output(v.in(0), v.ct, v.attrs<Form>()); }, reads_in(0)}},
+    .linear = Linear::each,
     .flop = form_flop,
     .samples = form_samples<&Form::x, &Form::y, by_weight>};
 

@@ -217,6 +217,7 @@ constexpr Op kAddRows{.name = "add_rows",
                       .kernel = rows_kernel,
                       .vjp = {{add_vjp, reads_in(1)}},
                       .throws = true,
+                      .linear = Linear::joint,
                       .samples = add_samples};
 
 Var take_rows(const Var& weight, const Var& index, const RowAttrs& a) {

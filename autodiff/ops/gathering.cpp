@@ -104,6 +104,7 @@ constexpr Op kGather{.name = "gather",
                               },
                               reads_in(1)}},
                      .throws = true,
+                     .linear = Linear::joint,
                      .samples = gather_samples};
 
 constexpr Op kScatterSum{
@@ -116,6 +117,7 @@ constexpr Op kScatterSum{
     .vjp = {{[](const Vjp& v) { return gather(v.ct, v.attrs<AxisOf>().axis, v.in(1)); },
              reads_in(1)}},
     .throws = true,
+    .linear = Linear::joint,
     .samples = scatter_sum_samples};
 
 std::vector<Sample> take_along_axis_samples(const Sampler& s) {
@@ -259,6 +261,7 @@ constexpr Op kIndexSelect{.name = "index_select",
                                    },
                                    reads_in(1)}},
                           .throws = true,
+                          .linear = Linear::joint,
                           .samples = index_select_samples};
 
 constexpr Op kIndexSum{
@@ -271,6 +274,7 @@ constexpr Op kIndexSum{
     .vjp = {{[](const Vjp& v) { return index_select(v.ct, v.attrs<AxisOf>().axis, v.in(1)); },
              reads_in(1)}},
     .throws = true,
+    .linear = Linear::joint,
     .samples = index_sum_samples};
 
 }  // namespace

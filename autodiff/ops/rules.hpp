@@ -270,6 +270,7 @@ Family normalization();
 Family norms();
 Family padding();
 Family pooling();
+Family products();
 Family random();
 Family rearranging();
 Family recurrence();

@@ -209,6 +209,7 @@ constexpr Op kCumsum{.name = "cumsum",
                      .infer = numeric_unary,
                      .kernel = cumulative_kernel<Plus>,
                      .vjp = {{cumsum_vjp}},
+                     .linear = Linear::joint,
                      .samples = cumulative_samples<cumsum>};
 
 constexpr Op kCumprod{.name = "cumprod",

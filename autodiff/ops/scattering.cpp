@@ -75,6 +75,7 @@ constexpr Op kScatter{.name = "scatter",
                       .kernel = scatter_kernel,
                       .vjp = {{scatter_vjp_x, reads_in(1)}, {}, {scatter_vjp_src, reads_in(1)}},
                       .throws = true,
+                      .linear = Linear::joint,
                       .samples = scatter_samples};
 
 }  // namespace

@@ -93,6 +93,7 @@ constexpr Op kUnfold{.name = "unfold_windows",
                      },
                      .kernel = unfold_kernel,
                      .vjp = {{[](const Vjp& v) { return to_image(v.ct, v.attrs<UnfoldAttrs>()); }}},
+                     .linear = Linear::joint,
                      .samples = unfold_samples<false>};
 
 constexpr Op kFold{.name = "fold",
@@ -103,6 +104,7 @@ constexpr Op kFold{.name = "fold",
                    },
                    .kernel = fold_kernel,
                    .vjp = {{[](const Vjp& v) { return to_columns(v.ct, v.attrs<UnfoldAttrs>()); }}},
+                   .linear = Linear::joint,
                    .samples = unfold_samples<true>};
 
 Var to_columns(const Var& x, const UnfoldAttrs& u) { return apply(kUnfold, {&x}, make_attrs(u)); }

@@ -55,6 +55,7 @@ void add_pointwise(Adapters& a);
 void add_reductions(Adapters& a);
 void add_shapes(Adapters& a);
 void add_linalg(Adapters& a);
+void add_products(Adapters& a);
 void add_networks(Adapters& a);
 void add_losses(Adapters& a);
 void add_normalization(Adapters& a);  // called by add_losses

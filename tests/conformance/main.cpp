@@ -27,6 +27,7 @@ Adapters all_adapters() {
   add_reductions(a);
   add_shapes(a);
   add_linalg(a);
+  add_products(a);
   add_networks(a);
   add_losses(a);
   return a;

@@ -7,8 +7,6 @@ namespace {
 
 using Results = std::map<std::string, Var>;
 
-Var linear(const Var& x, const Var& w, const Var& b) { return matmul(x, transpose(w)) + b; }
-
 Var pad(const Var& x, std::int64_t n) {
   Var out = x;
   for (int axis = 2; axis < 4 && n > 0; ++axis) {

@@ -8,8 +8,6 @@ namespace {
 
 using Results = std::map<std::string, Var>;
 
-Var linear(const Var& x, const Var& w, const Var& b) { return matmul(x, transpose(w)) + b; }
-
 Var dot(const std::vector<Var>& a, const std::vector<Var>& b) {
   Var total = sum(a[0] * b[0]);
   for (std::size_t i = 1; i < a.size(); ++i) total = total + sum(a[i] * b[i]);

@@ -14,8 +14,6 @@ Weights weights(const Call& c, std::int64_t layer) {
           c.operand("bias_hh" + l)};
 }
 
-Var linear(const Var& x, const Var& w, const Var& b) { return matmul(x, transpose(w)) + b; }
-
 Var part(const Var& x, std::int64_t i, std::int64_t width) {
   return slice(x, -1, {i * width, (i + 1) * width});
 }

@@ -218,7 +218,7 @@ class Gradient {
     m.most = std::max(m.most, m.seen);
     const Shape want = tape_.nodes_[tape_.edges_[tape_.nodes_[i].first_edge + e]].spec.shape;
     const bool repeated = op.broadcasts && g.shape() != want;
-    m.happened |= m.kind == "broadcast" && repeated;
+    m.happened |= repeated;
     if (m.kind == "factor") return g * 1.001;
     if (m.kind == "sign") return -g;
     if (m.kind == "zero") return zeros_like(g);

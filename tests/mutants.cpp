@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
       m = {};
       m.op = op->name;
       m.input = input;
-      m.kind = "broadcast";
+      m.kind = "count";
       m.most = -1;
       run_samples(*op);
       if (m.most < 0) continue;  // flat, or never asked for

@@ -50,6 +50,7 @@ class Checker {
   struct Outcome {
     double numeric, step;
     bool pass, kink;
+    double left = 0, right = 0;
   };
 
   // f with input k moved by t along `direction` (or along one element).
@@ -80,14 +81,15 @@ class Checker {
     if (agree(analytic, first, h)) {
       const double bend = std::abs(up - 2 * base_ + down) / h;  // |right slope − left slope|
       const bool maybe = bend > kJump * std::max(std::abs(up - base_), std::abs(down - base_)) / h;
-      return {first, h, true, maybe && one_sided(f, analytic, first, h).kink};
+      const Outcome sides = maybe ? one_sided(f, analytic, first, h) : Outcome{};
+      return {first, h, true, sides.kink, sides.left, sides.right};
     }
     // Richardson: (4 d(h/2) − d(h)) / 3 cancels the h² term, so that larger steps, with less
     // rounding, can be used.
     for (const double wide : {1e-3, 1e-2, 1e-4}) {
       const double w = wide * scale;
       const double refined = (4 * central(w / 2) - central(w)) / 3;
-      if (agree(analytic, refined, w)) return {refined, w, true, false};
+      if (agree(analytic, refined, w)) return {refined, w, true, false, 0, 0};
     }
     return one_sided(f, analytic, first, h);
   }
@@ -108,7 +110,7 @@ class Checker {
     const double slack = kJump * size;
     const bool between =
         analytic >= std::min(left, right) - slack && analytic <= std::max(left, right) + slack;
-    return {numeric, h, kink && between, kink};
+    return {numeric, h, kink && between, kink, left, right};
   }
 
   std::vector<std::int64_t> elements(std::int64_t n) {
@@ -147,6 +149,8 @@ class Checker {
       e.error = error;
       e.step = o.step;
       e.worst_is_kink = o.kink;
+      e.left = o.kink ? o.left : 0;
+      e.right = o.kink ? o.right : 0;
     }
     check_direction(k, e);
     return e;
@@ -315,8 +319,10 @@ std::string GradcheckReport::str() const {
     if (e.kinks) os << ", " << e.kinks << (e.kinks == 1 ? " kink" : " kinks");
     if (e.checked) {
       os << "; worst [" << e.worst << "] analytic " << e.analytic << " numeric " << e.numeric
-         << " relative error " << e.error << " step " << e.step
-         << (e.worst_is_kink ? " (kink)" : "");
+         << " relative error " << e.error << " step " << e.step;
+      if (e.worst_is_kink) {
+        os << " (kink: " << e.left << " on the left, " << e.right << " on the right)";
+      }
     }
     if (e.checked < e.shape.size()) {
       os << "; all elements in a random direction: analytic " << e.direction_analytic << " numeric "

@@ -39,6 +39,7 @@ struct GradcheckEntry {
   double step = 0;         ///< The h of the difference quotient.
   /// Whether one-sided differences disagree at the worst element.
   bool worst_is_kink = false;
+  double left = 0, right = 0;     ///< These differences, where they do.
   bool direction_failed = false;  ///< The derivative in a random direction disagrees.
   double direction_analytic = 0;  ///< The derivative in that direction, by the tape.
   double direction_numeric = 0;   ///< The same, by differences.
@@ -98,6 +99,15 @@ CheckedFunction unpack(F f) {
 template <class F>
 GradcheckReport gradcheck(F f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& options = {}) {
+  return detail::gradcheck(detail::unpack(std::move(f)), inputs, options);
+}
+
+/// gradcheck() of the gradient, too: first order, then the gradient of Σ w·gradient with fixed
+/// random weights w.
+template <class F>
+GradcheckReport gradgradcheck(F f, const std::vector<Tensor>& inputs,
+                              GradcheckOptions options = {}) {
+  options.order = 2;
   return detail::gradcheck(detail::unpack(std::move(f)), inputs, options);
 }
 

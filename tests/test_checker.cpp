@@ -1,3 +1,4 @@
+#include <xtape/autodiff/gradcheck_catch.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 #include "support.hpp"
@@ -134,6 +135,25 @@ TEST_CASE("gradcheck_parameters restores the parameters", "[checker]") {
   const auto loss = [&](Tape& t) { return sum(square(matmul(t.input(x), w))); };
   CHECK(gradcheck_parameters(loss, {w}, {.order = 2}).ok());
   CHECK(identical(w.value(), before));
+}
+
+TEST_CASE("gradgradcheck, the Catch2 matcher, and both sides of a kink", "[gradcheck]") {
+  REQUIRE_THAT(gradgradcheck([](const Var& x) { return x * sin(x); }, {Tensor{0.5, 2}}),
+               PassesGradcheck());
+  const auto wrong = custom_vjp("wrong", [](std::span<const Var> x) { return sin(x[0]); },
+                                {[](const CustomVjp& v) { return v.ct * no_grad(cos(v.in[0])); }});
+  const GradcheckReport r =
+      gradgradcheck([&](const Var& x) { return wrong({x}); }, {Tensor{0.5, 2}});
+  CHECK_FALSE(r);  // right at first order, constant at second
+  CHECK(r.entries[0].failed == 0);
+  CHECK(r.entries[1].failed == 2);
+  CHECK_FALSE(PassesGradcheck().match(r));
+  const GradcheckReport kink =
+      gradcheck([](const Var& x) { return leaky_relu(x, 0.25); }, {Tensor{0.}});
+  CHECK(kink.entries[0].worst_is_kink);
+  CHECK(kink.entries[0].left == Approx(0.25));
+  CHECK(kink.entries[0].right == Approx(1));
+  CHECK(kink.str().find("0.25 on the left, 1 on the right") != std::string::npos);
 }
 
 }  // namespace xtape

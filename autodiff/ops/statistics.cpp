@@ -143,7 +143,7 @@ std::vector<Sample> trapezoid_samples(const Sampler& s) {
   return out;
 }
 
-Var std_of_two(std::span<const Var> in) { return xtape::std(stack({in[0], in[1]})); }
+Var std_of_two(std::span<const Var> in) { return stddev(stack({in[0], in[1]})); }
 constexpr Edge kStdEdges[] = {{"equal elements", std_of_two, 2, {3, 3}, 0, {0, 0}}};
 Var nansum_of_two(std::span<const Var> in) { return nansum(stack({in[0], in[1]})); }
 constexpr Edge kNansumEdges[] = {
@@ -153,8 +153,8 @@ constexpr Op kVar = composed(
     "var", {"y = Σ (x − mean)² / (n − correction)", "x̄ = 2 ȳ (x − mean) / (n − correction)"},
     spread_samples<xtape::var>);
 constexpr Op kStd = with_edges(
-    composed("std", {"y = √var x", "x̄ = ȳ (x − mean) / ((n − correction) y); 0 where y = 0"},
-             spread_samples<xtape::std>),
+    composed("stddev", {"y = √var x", "x̄ = ȳ (x − mean) / ((n − correction) y); 0 where y = 0"},
+             spread_samples<stddev>),
     kStdEdges);
 constexpr std::string_view kBoth = "the sum of both gradients";
 constexpr Op kVarMean =
@@ -189,7 +189,7 @@ constexpr Op kCumulativeTrapezoid = composed(
 Var var(const Var& x, const Axes& axes, double correction, bool keepdims) {
   return moments(x, axes, correction, keepdims, true).spread;
 }
-Var std(const Var& x, const Axes& axes, double correction, bool keepdims) {
+Var stddev(const Var& x, const Axes& axes, double correction, bool keepdims) {
   return moments(x, axes, correction, keepdims, false).spread;
 }
 Moments var_mean(const Var& x, const Axes& axes, double correction, bool keepdims) {

@@ -11,14 +11,14 @@ namespace xtape {
 /// y = Σ (x − mean)² / (n − correction), in two passes. NaN or infinite where n ≤ correction.
 Var var(const Var& x, const Axes& axes = {}, double correction = 1, bool keepdims = false);
 /// y = √var. Its gradient is 0 where y is 0.
-Var std(const Var& x, const Axes& axes = {}, double correction = 1, bool keepdims = false);
+Var stddev(const Var& x, const Axes& axes = {}, double correction = 1, bool keepdims = false);
 /// A spread and the mean it is measured from.
 struct Moments {
   Var spread, mean;
 };
 /// var() and mean() of the same elements.
 Moments var_mean(const Var& x, const Axes& axes = {}, double correction = 1, bool keepdims = false);
-/// std() and mean() of the same elements.
+/// stddev() and mean() of the same elements.
 Moments std_mean(const Var& x, const Axes& axes = {}, double correction = 1, bool keepdims = false);
 
 /// max() by its other name: elements that tie share the gradient equally.

@@ -114,7 +114,7 @@ void add_reductions(Adapters& a) {
   a["argmax"] = position(argmax);
   a["argmin"] = position(argmin);
   a["var"] = spread<xtape::var>;
-  a["std"] = spread<xtape::std>;
+  a["std"] = spread<stddev>;
   a["var_mean"] = moments<var_mean>;
   a["std_mean"] = moments<std_mean>;
   a["median"] = [](const Call& c) {

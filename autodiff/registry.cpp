@@ -36,6 +36,7 @@ std::vector<const Op*> collect() {
                             indexing,
                             joining,
                             linalg,
+                            linear_systems,
                             logarithmic,
                             losses,
                             margin_losses,

@@ -51,7 +51,7 @@ TEST_CASE("special functions against known values", "[pointwise]") {
   CHECK(value(polygamma(2, t(1))) == Approx(-2.4041138063191886).epsilon(1e-14));
   CHECK(value(polygamma(3, t(0.5))) == Approx(97.40909103400244).epsilon(1e-13));
   CHECK(value(erfcx(t(30))) == Approx(0.018795888861416751).epsilon(1e-13));
-  CHECK(value(erfcx(t(-1))) == Approx(5.0089801056600147).epsilon(1e-13));
+  CHECK(value(erfcx(t(-1))) == Approx(5.0089800807622833).epsilon(1e-13));
   CHECK(value(log_ndtr(t(-40))) == Approx(-804.60844201375379).epsilon(1e-13));
   for (const double x : {-0.999999, -0.5, -1e-9, 0.0, 0.3, 0.9, 0.9999999999}) {
     CHECK(std::erf(value(erfinv(t(x)))) == Approx(x).epsilon(1e-13));
@@ -114,7 +114,7 @@ TEST_CASE("wrong arguments are refused by name", "[pointwise]") {
   REQUIRE_ERROR(glu(x), ShapeError, "extent 3 of shape (3,)");
   REQUIRE_ERROR(softshrink(x, -1), ValueError, "lambda -1");
   REQUIRE_ERROR(celu(x, 0), ValueError, "alpha 0");
-  REQUIRE_ERROR(logical_and(x, x), DTypeError, "[logical_and] an operand is f64(3,)");
+  REQUIRE_ERROR(logical_and(x, x), DTypeError, "[logical_and] an operand is f64");
   REQUIRE_ERROR(prelu(Tensor({{1., 2.}, {3., 4.}}), x), ShapeError, "2 channels on axis 1");
   REQUIRE_ERROR(hardtanh(x, 1, -1), ValueError, "low must not exceed high");
 }

@@ -82,22 +82,6 @@ const Blas& blas() {
   return *b;
 }
 
-// The first time a product goes there: one thread, and a word about a slow BLAS (later, when
-// nobody listens yet).
-void prepare_blas() {
-  static const bool once = [] {
-    if (blas().set_threads) blas().set_threads(1);
-    return true;
-  }();
-  static_cast<void>(once);
-  static std::atomic<bool> said{false};
-  if (blas().reference && !said.load(std::memory_order_relaxed)) {
-    said = detail::log(
-        "xtape: the BLAS is the reference BLAS (or one unknown): large products are many times "
-        "slower than with OpenBLAS");
-  }
-}
-
 const char* simd_name() {
   switch (kernels::gemm_simd_level()) {
     case kernels::GemmSimd::avx512:
@@ -136,6 +120,21 @@ std::string BackendInfo::str() const {
 }
 
 namespace kernels {
+
+void prepare_blas() {
+  static const bool once = [] {
+    if (blas().set_threads) blas().set_threads(1);
+    return true;
+  }();
+  static_cast<void>(once);
+  static std::atomic<bool> said{false};
+  if (blas().reference && !said.load(std::memory_order_relaxed)) {
+    said = detail::log(
+        "xtape: the BLAS is the reference BLAS (or one unknown): large products are many times "
+        "slower than with OpenBLAS");
+  }
+}
+
 namespace {
 
 template <class T>

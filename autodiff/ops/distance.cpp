@@ -137,8 +137,8 @@ std::vector<Sample> vector_norm_samples(const Sampler& s) {
 std::vector<Sample> matrix_norm_samples(const Sampler& s) {
   using N = MatrixNorm;
   std::vector<Sample> out;
-  for (const N kind :
-       {N::frobenius, N::largest_column, N::smallest_column, N::largest_row, N::smallest_row}) {
+  for (const N kind : {N::frobenius, N::largest_column, N::smallest_column, N::largest_row,
+                       N::smallest_row, N::nuclear, N::spectral, N::smallest_singular_value}) {
     for (const bool keepdims : {false, true}) {
       out.push_back({"kind " + std::to_string(static_cast<int>(kind)),
                      {s.draw({2, 3, 4})},
@@ -292,6 +292,23 @@ Var vector_norm(const Var& x, double p, const Axes& axes, bool keepdims) {
 
 Var dist(const Var& a, const Var& b, double p) { return vector_norm(a - b, p); }
 
+namespace {
+
+// Norms that are made of singular values. The gradient of one that ties is shared.
+Var singular_norm(const Var& x, MatrixNorm kind, const Axes& axes, bool keepdims) {
+  const Var s = singular_values(movedim(x, axes, {-2, -1}));
+  Var y = kind == MatrixNorm::nuclear    ? sum(s, Axes{-1})
+          : kind == MatrixNorm::spectral ? max(s, -1)
+                                         : min(s, -1);
+  if (!keepdims) return y;
+  for (const std::int64_t axis : normalize_axes("matrix_norm", axes, x.shape())) {
+    y = unsqueeze(y, axis);
+  }
+  return y;
+}
+
+}  // namespace
+
 Var matrix_norm(const Var& x, MatrixNorm kind, const Axes& axes, bool keepdims) {
   check_floating("matrix_norm", x);
   if (axes.rank() != 2) {
@@ -299,6 +316,7 @@ Var matrix_norm(const Var& x, MatrixNorm kind, const Axes& axes, bool keepdims) 
                                         ": must be that of the rows and that of " + "the columns");
   }
   normalize_axes("matrix_norm", axes, x.shape());  // two different ones
+  if (kind >= MatrixNorm::nuclear) return singular_norm(x, kind, axes, keepdims);
   if (kind == MatrixNorm::frobenius) return euclidean_norm(x, axes, keepdims);
   const bool columns = kind == MatrixNorm::largest_column || kind == MatrixNorm::smallest_column;
   const bool largest = kind == MatrixNorm::largest_column || kind == MatrixNorm::largest_row;

@@ -261,6 +261,7 @@ Family grid_sampling();
 Family indexing();
 Family joining();
 Family linalg();
+Family linear_systems();
 Family logarithmic();
 Family losses();
 Family margin_losses();

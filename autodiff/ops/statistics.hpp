@@ -63,13 +63,16 @@ Var vector_norm(const Var& x, double p = 2, const Axes& axes = {}, bool keepdims
 /// ‖a − b‖ₚ over all elements; a and b broadcast.
 Var dist(const Var& a, const Var& b, double p = 2);
 
-/// The norms of a matrix that need no singular values.
+/// The norms of a matrix.
 enum class MatrixNorm {
-  frobenius,       ///< √Σ x².
-  largest_column,  ///< The 1-norm: the largest Σ |x| of a column.
-  smallest_column,
-  largest_row,  ///< The ∞-norm: the largest Σ |x| of a row.
-  smallest_row,
+  frobenius,        ///< √Σ x².
+  largest_column,   ///< The 1-norm: the largest Σ |x| of a column.
+  smallest_column,  ///< The smallest of them.
+  largest_row,      ///< The ∞-norm: the largest Σ |x| of a row.
+  smallest_row,     ///< The smallest of them.
+  nuclear,          ///< The sum of the singular values.
+  spectral,         ///< The 2-norm: the largest singular value.
+  smallest_singular_value,
 };
 /// The norm of each matrix of x over `axes` (rows, columns). @throws ShapeError unless they are
 /// two.

@@ -39,7 +39,8 @@ struct GradcheckEntry {
   double step = 0;         ///< The h of the difference quotient.
   /// Whether one-sided differences disagree at the worst element.
   bool worst_is_kink = false;
-  double left = 0, right = 0;     ///< These differences, where they do.
+  double left = 0;                ///< The difference quotient on the left, where they do.
+  double right = 0;               ///< That on the right.
   bool direction_failed = false;  ///< The derivative in a random direction disagrees.
   double direction_analytic = 0;  ///< The derivative in that direction, by the tape.
   double direction_numeric = 0;   ///< The same, by differences.

@@ -26,6 +26,7 @@ std::vector<const Op*> collect() {
                             ctc,
                             custom,
                             decomposition,
+                            determinants,
                             diagonals,
                             distance,
                             einsum,

@@ -305,13 +305,19 @@ constexpr Op kSumToSize =
                                    return sum_to_size(x[0], {1, 1});
                                  }}});
              });
+constexpr Op kSumTo = [] {
+  Op op = kSumToSize;
+  op.name = "sum_to";
+  return op;
+}();
+
 }  // namespace
 
 namespace families {
 Family axes() {
-  return {&kPermute, &kSwapaxes,         &kMovedim,  &kMT,    &kT,         &kSqueeze,   &kUnsqueeze,
-          &kFlatten, &kUnflatten,        &kRavel,    &kClone, &kAtleast1d, &kAtleast2d, &kAtleast3d,
-          &kExpand,  &kBroadcastTensors, &kSumToSize};
+  return {&kSumTo,     &kPermute, &kSwapaxes,         &kMovedim,  &kMT,    &kT,         &kSqueeze,
+          &kUnsqueeze, &kFlatten, &kUnflatten,        &kRavel,    &kClone, &kAtleast1d, &kAtleast2d,
+          &kAtleast3d, &kExpand,  &kBroadcastTensors, &kSumToSize};
 }
 }  // namespace families
 

@@ -190,7 +190,7 @@ enum class Interpolation {
 struct InterpolateOptions {
   PerAxis size = {};                      ///< Extents of the result.
   std::vector<double> scale_factor = {};  ///< By axis, or one for all; extents are rounded down.
-  Interpolation mode = Interpolation::nearest;
+  Interpolation mode = Interpolation::nearest;  ///< How values between elements are found.
   bool align_corners = false;  ///< First and last elements keep their places (linear, cubic).
 };
 
@@ -211,7 +211,7 @@ enum class GridPadding {
 /// How to sample at a grid.
 struct GridSampleOptions {
   Interpolation mode = Interpolation::linear;  ///< nearest, linear, or cubic (images only).
-  GridPadding padding = GridPadding::zeros;
+  GridPadding padding = GridPadding::zeros;    ///< What lies outside.
   bool align_corners = false;  ///< ±1 are the middles of the corner elements, not their edges.
 };
 

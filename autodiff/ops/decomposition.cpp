@@ -70,7 +70,10 @@ std::vector<Sample> cholesky_solve_samples(const Sampler& s) {
     return cholesky_solve(in[1], in[0] + 3 * identity(rows(in[0].shape()), in[0].dtype()), true);
   };
   const auto lower = [](Operands in) { return cholesky_solve(in[1], cholesky(definite(in[0]))); };
-  return cases(s, {{{{3, 3}, {3, 2}}, upper}, {{{2, 2, 2}, {2, 2, 1}}, lower}});
+  return cases(s, {{{{3, 3}, {3, 2}}, upper},
+                   {{{2, 2, 2}, {2, 2, 1}}, lower},
+                   {{{1, 1}, {1, 2}}, lower},
+                   {{{2, 2}, {3, 2, 1}}, upper}});
 }
 constexpr Op kCholeskySolve =
     on(composed("cholesky_solve", {"(l lᵀ) y = b", "that of two triangular solutions"},
@@ -81,7 +84,7 @@ std::vector<Sample> cholesky_inverse_samples(const Sampler& s) {
   const auto upper = [](Operands in) {
     return cholesky_inverse(cholesky(definite(in[0]), true), true);
   };
-  return cases(s, {{{{3, 3}}, call}, {{{2, 2, 2}}, upper}});
+  return cases(s, {{{{3, 3}}, call}, {{{2, 2, 2}}, upper}, {{{1, 1}}, call}, {{{0, 2, 2}}, call}});
 }
 constexpr Op kCholeskyInverse =
     on(composed("cholesky_inverse", {"y = (l lᵀ)⁻¹", "that of a triangular solution"},
@@ -225,7 +228,7 @@ constexpr Op kEigh = with_edges({.name = "eigh",
                                 kEighEdges);
 std::vector<Sample> eigvalsh_samples(const Sampler& s) {
   const auto call = [](Operands in) { return eigvalsh(spread(in[0])); };
-  return cases(s, {{{{3, 3}}, call}, {{{2, 2, 2}}, call}});
+  return cases(s, {{{{3, 3}}, call}, {{{2, 2, 2}}, call}, {{{1, 1}}, call}, {{{0, 2, 2}}, call}});
 }
 constexpr Op kEigvalsh =
     on(composed("eigvalsh", {"y = w of eigh", "ā = V diag(ȳ) Vᵀ"}, eigvalsh_samples), -0.5, 0.5);
@@ -315,7 +318,7 @@ constexpr Op kSvd =
                kSvdEdges);
 std::vector<Sample> singular_values_samples(const Sampler& s) {
   const auto call = [](Operands in) { return singular_values(spread_rectangle(in[0])); };
-  return cases(s, {{{{3, 2}}, call}, {{{2, 2, 2}}, call}});
+  return cases(s, {{{{3, 2}}, call}, {{{2, 2, 2}}, call}, {{{1, 3}}, call}, {{{0, 2, 2}}, call}});
 }
 constexpr Op kSingularValues =
     on(composed("singular_values", {"y = s of svd", "ā = u diag(ȳ) vh"}, singular_values_samples),

@@ -45,9 +45,10 @@ Var pseudoinverse(const Var& a, const Var& cutoff = {});
 Var det(const Var& a);
 /// det(a) a⁻ᵀ without division: the matrix of cofactors. Differentiable, at singular matrices, too.
 Var cofactors(const Var& a);
-/// The sign of det a (1, 0 or −1, with gradient 0) and ln |det a|.
+/// A determinant as sign·e^log.
 struct SignedLog {
-  Var sign, log;
+  Var sign;  ///< 1, 0 or −1; its gradient is 0.
+  Var log;   ///< ln |det a|.
 };
 /// Determinants that neither overflow nor vanish: (0, −∞) for a singular matrix. ā of the logarithm
 /// is ȳ a⁻ᵀ.
@@ -66,18 +67,20 @@ Var cholesky_solve(const Var& b, const Var& factor, bool upper = false);
 /// (L Lᵀ)⁻¹, of the factor L (or Lᵀ, with `upper`) by cholesky().
 Var cholesky_inverse(const Var& factor, bool upper = false);
 
-/// q (m × k) with orthonormal columns and upper triangular r (k × n), k = min(m, n).
+/// The factors of qr(), k = min(m, n).
 struct QR {
-  Var q, r;
+  Var q;  ///< m × k, with orthonormal columns.
+  Var r;  ///< k × n, upper triangular.
 };
 /// a = q r by Householder reflections (the diagonal of r may be negative). The gradient needs the
 /// first k columns to be independent: Walter, Lehmann, Algorithmic differentiation of linear
 /// algebra functions (2010). @throws ValueError in the gradient otherwise.
 QR qr(const Var& a);
 
-/// Eigenvalues in ascending order, and unit eigenvectors in the columns of `vectors`.
+/// The result of eigh().
 struct Eigen {
-  Var values, vectors;
+  Var values;   ///< n, in ascending order.
+  Var vectors;  ///< n × n: unit eigenvectors in its columns.
 };
 /// Of (a + aᵀ)/2. The gradient by the vectors is infinite where eigenvalues are equal, and without
 /// meaning for functions that depend on the sign of a vector; by the values it always exists.
@@ -87,12 +90,15 @@ Eigen eigh(const Var& a);
 /// The eigenvalues alone. ā = V diag(ȳ) Vᵀ.
 Var eigvalsh(const Var& a);
 
-/// a = u diag(s) vh: u (m × k), s (k, in descending order), vh (k × n), k = min(m, n).
+/// The factors of svd(), k = min(m, n).
 struct SVD {
-  Var u, s, vh;
+  Var u;   ///< m × k, with orthonormal columns.
+  Var s;   ///< k, in descending order.
+  Var vh;  ///< k × n, with orthonormal rows.
 };
-/// Singular values and vectors. Gradients by u and vh as for eigh(), also infinite at s = 0 where a
-/// is not square; by s they always exist. @throws ValueError for elements that are not finite.
+/// a = u diag(s) vh: singular values and vectors. Gradients by u and vh as for eigh(), also
+/// infinite at s = 0 where a is not square; by s they always exist. @throws ValueError for elements
+/// that are not finite.
 SVD svd(const Var& a);
 /// The singular values alone. ā = u diag(ȳ) vh.
 Var singular_values(const Var& a);
@@ -116,9 +122,9 @@ Var vander(const Var& x, std::optional<std::int64_t> n = {});
 
 /// How cov() counts observations.
 struct CovOptions {
-  double correction = 1;
-  Var frequencies = {};  ///< How often each observation was made.
-  Var weights = {};      ///< How much each counts.
+  double correction = 1;  ///< Subtracted from the number of observations.
+  Var frequencies = {};   ///< How often each observation was made.
+  Var weights = {};       ///< How much each counts.
 };
 /// Covariances of variables (rows) over observations (columns); a vector is one variable, whose
 /// variance has shape (). @throws ShapeError above rank 2.

@@ -223,6 +223,23 @@ using List = std::vector<Var>;
 List list(Operands x) { return {x.begin(), x.end()}; }
 
 constexpr Text kJoined{"y = x₀, x₁, … joined", "x̄ᵢ = the part of ȳ that came from xᵢ"};
+constexpr Op kStack = composed("stack", kJoined, [](const Sampler& s) {
+  return cases(s, {{{{}, {}},
+                    [](Operands x) {
+                      return stack({x[0], x[1]});
+                    }},
+                   {{{2, 3}, {2, 3}},
+                    [](Operands x) {
+                      return stack({x[0], x[1]}, 1);
+                    }},
+                   {{{2}, {2}, {2}},
+                    [](Operands x) {
+                      return stack({x[0], x[1], x[2]}, -1);
+                    }},
+                   {{{0, 2}, {0, 2}}, [](Operands x) {
+                      return stack({x[0], x[1]});
+                    }}});
+});
 constexpr Op kHstack = composed("hstack", kJoined, [](const Sampler& s) {
   const auto f = [](Operands x) { return hstack(list(x)); };
   return cases(s, {{{{}, {}}, f}, {{{2}, {3}}, f}, {{{2, 1}, {2, 3}}, f}, {{{0, 3}, {0, 2}}, f}});
@@ -337,9 +354,9 @@ constexpr Op kRepeatInterleave = composed("repeat_interleave", kRepeats, [](cons
 
 namespace families {
 Family joining() {
-  return {&kHstack, &kVstack,   &kDstack,      &kColumnStack,     &kBlockDiag,
-          &kSplit,  &kChunk,    &kTensorSplit, &kUnbind,          &kNarrow,
-          &kSelect, &kMeshgrid, &kTile,        &kRepeatInterleave};
+  return {&kStack,     &kHstack, &kVstack,   &kDstack,      &kColumnStack,
+          &kBlockDiag, &kSplit,  &kChunk,    &kTensorSplit, &kUnbind,
+          &kNarrow,    &kSelect, &kMeshgrid, &kTile,        &kRepeatInterleave};
 }
 }  // namespace families
 

@@ -107,4 +107,9 @@ inline Tensor identity(std::int64_t n, DType dtype) {
   return diag_embed(Tensor::ones({n}, dtype)).value();
 }
 
+/// Matrices for samples, of x in [−1, 1): well away from singular ones.
+inline Var regular(const Var& x) { return x + 3 * identity(columns(x.shape()), x.dtype()); }
+
+inline std::string not_finite(int) { return "has elements that are not finite"; }
+
 }  // namespace xtape::matrices

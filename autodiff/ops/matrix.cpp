@@ -70,7 +70,12 @@ std::vector<Sample> tensorinv_samples(const Sampler& s) {
   const auto call = [](Operands in) {
     return tensorinv(in[0] + 3 * reshape(identity(4, in[0].dtype()), {2, 2, 4}));
   };
-  return cases(s, {{{{2, 2, 4}}, call}});
+  const auto one = [](Operands in) {
+    return tensorinv(in[0] + 3 * reshape(identity(4, in[0].dtype()), {4, 2, 2}), 1);
+  };
+  const auto smallest = [](Operands in) { return tensorinv(in[0] + 3, 1); };
+  return cases(
+      s, {{{{2, 2, 4}}, call}, {{{4, 2, 2}}, one}, {{{1, 1}}, smallest}, {{{1, 1, 1}}, smallest}});
 }
 constexpr Op kTensorinv =
     on(composed("tensorinv", {"tensordot(y, x, first) is the identity", "as inverse"},
@@ -84,7 +89,16 @@ std::vector<Sample> tensorsolve_samples(const Sampler& s) {
     const Var a = in[0] + 3 * reshape(identity(4, in[0].dtype()), {2, 2, 4});
     return tensorsolve(transpose(a, {2, 0, 1}), in[1], 0);
   };
-  return cases(s, {{{{2, 2, 4}, {2, 2}}, call}, {{{2, 2, 4}, {2, 2}}, moved}});
+  const auto plain = [](Operands in) {
+    return tensorsolve(in[0] + 3 * identity(2, in[0].dtype()), in[1]);
+  };
+  return cases(s, {{{{2, 2, 4}, {2, 2}}, call},
+                   {{{2, 2, 4}, {2, 2}}, moved},
+                   {{{2, 2}, {2}}, plain},
+                   {{{2, 2}, {1, 2}}, [](Operands in) {
+                      return tensorsolve(unsqueeze(in[0] + 3 * identity(2, in[0].dtype()), 0),
+                                         in[1]);
+                    }}});
 }
 constexpr Op kTensorsolve =
     on(composed("tensorsolve", {"tensordot(a, y) = b", "as solve"}, tensorsolve_samples), -1, 1);
@@ -92,7 +106,8 @@ constexpr Op kTensorsolve =
 std::vector<Sample> vander_samples(const Sampler& s) {
   return cases(s, {{{{3}}, [](Operands in) { return vander(in[0]); }},
                    {{{2, 2}}, [](Operands in) { return vander(in[0], 4); }},
-                   {{{3}}, [](Operands in) { return vander(in[0], 1); }}});
+                   {{{3}}, [](Operands in) { return vander(in[0], 1); }},
+                   {{{}}, [](Operands in) { return vander(in[0], 3); }}});
 }
 constexpr Op kVander = composed("vander", {"y[i, j] = xᵢʲ", "x̄ = Σⱼ ȳⱼ j xʲ⁻¹"}, vander_samples);
 
@@ -103,14 +118,18 @@ std::vector<Sample> cov_samples(const Sampler& s) {
   };
   return cases(s, {{{{2, 3}}, [](Operands in) { return cov(in[0]); }},
                    {{{2, 3}}, weighted},
-                   {{{3}}, [](Operands in) { return cov(in[0], {.correction = 0}); }}});
+                   {{{3}}, [](Operands in) { return cov(in[0], {.correction = 0}); }},
+                   {{{3, 2}}, [](Operands in) { return cov(in[0]); }}});
 }
 constexpr Op kCov = composed("cov",
                              {"y[i, j] = Σ (xᵢ − x̄ᵢ)(xⱼ − x̄ⱼ) / (n − correction)",
                               "x̄ = (ȳ + ȳᵀ)(x − mean) / (n − correction)"},
                              cov_samples);
 std::vector<Sample> corrcoef_samples(const Sampler& s) {
-  return cases(s, {{{{2, 4}}, [](Operands in) { return corrcoef(in[0]); }}});
+  const auto call = [](Operands in) {
+    return corrcoef(in[0] + Tensor::arange(in[0].size()).to(in[0].dtype()).reshape(in[0].shape()));
+  };
+  return cases(s, {{{{2, 4}}, call}, {{{3, 5}}, call}, {{{2, 3}}, call}, {{{3, 4}}, call}});
 }
 constexpr Op kCorrcoef = composed(
     "corrcoef", {"y[i, j] = cov[i, j] / √(cov[i, i] cov[j, j])", "that of cov and division"},

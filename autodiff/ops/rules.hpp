@@ -251,6 +251,7 @@ Family convolution();
 Family ctc();
 Family custom();
 Family decomposition();
+Family determinants();
 Family diagonals();
 Family distance();
 Family einsum();

@@ -25,9 +25,10 @@ Var cumprod(const Var& x, std::int64_t axis, const ScanOptions& options = {});
 /// yᵢ = ln Σ e^x₀…e^xᵢ along `axis`, without overflow; −∞ where all are.
 Var logcumsumexp(const Var& x, std::int64_t axis);
 
-/// Values, and where along the axis they were found (i64, no gradient).
+/// What was selected along an axis.
 struct Selected {
-  Var values, indices;
+  Var values;   ///< Differentiable.
+  Var indices;  ///< Where along the axis they were found: i64, no gradient.
 };
 /// yᵢ = max x₀…xᵢ along `axis`; the last of those that tie is taken, and gets the gradient. NaN
 /// wins and stays.

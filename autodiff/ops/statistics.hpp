@@ -14,7 +14,8 @@ Var var(const Var& x, const Axes& axes = {}, double correction = 1, bool keepdim
 Var stddev(const Var& x, const Axes& axes = {}, double correction = 1, bool keepdims = false);
 /// A spread and the mean it is measured from.
 struct Moments {
-  Var spread, mean;
+  Var spread;  ///< The variance or the standard deviation.
+  Var mean;    ///< The mean of the same elements.
 };
 /// var() and mean() of the same elements.
 Moments var_mean(const Var& x, const Axes& axes = {}, double correction = 1, bool keepdims = false);
@@ -27,7 +28,8 @@ Var amax(const Var& x, const Axes& axes = {}, bool keepdims = false);
 Var amin(const Var& x, const Axes& axes = {}, bool keepdims = false);
 /// The smallest and the largest element.
 struct Extrema {
-  Var min, max;
+  Var min;  ///< The smallest element.
+  Var max;  ///< The largest.
 };
 /// amin() and amax() of the same elements. @throws ShapeError over no elements.
 Extrema aminmax(const Var& x, const Axes& axes = {}, bool keepdims = false);

@@ -49,6 +49,22 @@ TEST_CASE("README: a training step as a program", "[docs]") {
   CHECK(step(batch.inputs, batch.labels).item() < loss);
 }
 
+TEST_CASE("README: calculus", "[docs]") {
+  // clang-format off
+  auto rosenbrock = [](const Var& x) {
+    Var a = select(x, 0, 0), b = select(x, 0, 1);
+    return square(1 - a) + 100 * square(b - square(a));
+  };
+  Tensor x{-1.2, 1};
+  for (int i = 0; i < 7; ++i) x = (x - solve(hessian(rosenbrock, x), grad(rosenbrock, x))).value();
+  auto [y, dy] = jvp(rosenbrock, x, Tensor{1, 0});  // forward mode
+  // clang-format on
+  CHECK(x.flat(0) == Approx(1));
+  CHECK(x.flat(1) == Approx(1));
+  CHECK(y.item() < 1e-15);
+  CHECK(std::abs(dy.item()) < 1e-6);
+}
+
 TEST_CASE("README: a user's activation, differentiated twice", "[docs]") {
   Tape tape;
   Var v = tape.variable({-1., 0., 2.});

@@ -96,13 +96,13 @@ TEST_CASE("the determinant is a polynomial, at singular matrices, too", "[linalg
 
 TEST_CASE("eigenvalues and singular values that are equal have gradients", "[linalg][kinks]") {
   Tape tape;
-  const Var a = tape.variable(2 * eye(3).value());
+  const Var a = tape.variable((2 * eye(3)).value());
   const Tensor g = tape.gradient(sum(square(eigvalsh(a))), a, {.keep_tape = true});
   CHECK(distance(g, 4 * eye(3)) < 1e-14);
   CHECK(distance(tape.gradient(sum(singular_values(a)), a), eye(3)) < 1e-14);
   // By the vectors there is none, and that is not hidden.
   Tape another;
-  const Var b = another.variable(2 * eye(2).value());
+  const Var b = another.variable((2 * eye(2)).value());
   const Var w = Tensor{{1, 2}, {3, 4}};
   const Tensor none = another.gradient(sum(eigh(b).vectors * w), b);
   CHECK_FALSE(std::isfinite(none.at({0, 1})));

@@ -6,3 +6,4 @@
 #include <xtape/nn/nn.hpp>
 #include <xtape/optim/optim.hpp>
 #include <xtape/plot/chart.hpp>
+#include <xtape/plot/explanation.hpp>

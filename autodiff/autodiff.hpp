@@ -7,6 +7,7 @@
 #include <xtape/autodiff/core.hpp>
 #include <xtape/autodiff/diagnostics.hpp>
 #include <xtape/autodiff/elementwise.hpp>
+#include <xtape/autodiff/explain.hpp>
 #include <xtape/autodiff/gradcheck.hpp>
 #include <xtape/autodiff/log.hpp>
 #include <xtape/autodiff/program.hpp>

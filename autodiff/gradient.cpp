@@ -219,6 +219,9 @@ class Gradient {
     const Shape want = tape_.nodes_[tape_.edges_[tape_.nodes_[i].first_edge + e]].spec.shape;
     const bool repeated = op.broadcasts && g.shape() != want;
     m.happened |= repeated;
+    for (std::int64_t k = 0; m.kind == "count" && !m.nonzero && k < g.size(); ++k) {
+      m.nonzero = g.value().flat(k) != 0;
+    }
     if (m.kind == "factor") return g * 1.001;
     if (m.kind == "sign") return -g;
     if (m.kind == "zero") return zeros_like(g);

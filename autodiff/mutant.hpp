@@ -19,6 +19,7 @@ struct Mutant {
   int seen = 0;         ///< Additions in this run of the rule.
   int most = 0;         ///< The most there were in any run.
   bool happened = false;
+  bool nonzero = false;  ///< Whether a gradient of the rule was ever other than 0.
 
   bool is(const Op& o, int i) const { return o.name == op && (i == input || o.arity < 0); }
 };

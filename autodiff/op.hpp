@@ -118,6 +118,7 @@ class Vjp {
  private:
   friend class Gradient;
   friend class Tangent;
+  friend class ElementGraph;
   Vjp(const Var& cotangent, int argument, Tape& tape, std::uint32_t node, bool record)
       : ct(cotangent), arg(argument), tape_(tape), node_(node), record_(record) {}
   const Attrs* raw_attrs() const;

@@ -413,28 +413,6 @@ Parameters Tape::used_parameters() const {
   return out;
 }
 
-std::string Tape::describe(std::uint32_t index) const {
-  const Node& n = nodes_[index];
-  std::string s = "%" + std::to_string(index) + " " + std::string(n.op->name);
-  if (const auto it = labels_.find(index); it != labels_.end()) s += " '" + it->second + "'";
-  if (n.attrs) s += "{" + n.attrs->str() + "}";
-  return s + " " + name(n.spec.dtype) + n.spec.shape.str();
-}
-
-std::string Tape::str() const {
-  std::ostringstream os;
-  for (std::uint32_t i = 0; i < size(); ++i) {
-    const Node& n = nodes_[i];
-    os << describe(i);
-    for (std::uint32_t e = 0; e < n.edges; ++e) {
-      const std::uint32_t from = edges_[n.first_edge + e];
-      os << (e ? ", " : "  <- ") << (from == kNone ? "constant" : "%" + std::to_string(from));
-    }
-    os << (n.requires_grad ? "" : "  (no gradient)") << '\n';
-  }
-  return os.str();
-}
-
 const Tensor& Var::value() const& {
   if (kind_ == Kind::parameter) return parameter_.value();
   if (!value_.defined()) {

@@ -114,6 +114,10 @@ class Tape {
   /// True on the tape of a compile(): operations are noted there, not computed.
   bool recording() const { return recorder_ != nullptr; }
 
+  /// Names a recorded value, in messages, listings and explanations (explain.hpp).
+  /// @throws TapeError when it is not on this tape.
+  void label(const Var& v, std::string label);
+
   /// Number of nodes. Also a mark for rewind().
   std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
   /// Forgets every node from `mark` on. Handles to them throw from now on.
@@ -123,6 +127,9 @@ class Tape {
   Parameters used_parameters() const;
   /// One line per node: index, op, attributes, inputs, shape, dtype, label.
   std::string str() const;
+  /// The same as a drawing for Graphviz: `dot -Tsvg`. Boxes are operations, ellipses what was put
+  /// on the tape; what has no gradient is grey.
+  std::string dot() const;
 
  private:
   friend struct Recorder;
@@ -131,6 +138,7 @@ class Tape {
   friend void assign(Parameter& p, const Var& value);
   friend class Gradient;
   friend class Tangent;
+  friend class ElementGraph;
   friend class Var;
   friend Var detail::fresh(const Var& x);
   friend class Vjp;

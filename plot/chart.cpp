@@ -8,36 +8,19 @@
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/plot/chart.hpp>
+#include <xtape/plot/svg.hpp>
 
 namespace xtape::plot {
 namespace {
+
+using detail::escape;
+using detail::number;
 
 constexpr double kWidth = 520, kHeight = 360;
 constexpr double kLeft = 74, kRight = 18, kTop = 40, kBottom = 52;
 // Okabe and Ito's palette: told apart also by the colour-blind.
 constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                    "#E69F00", "#56B4E9", "#000000"};
-
-std::string escape(const std::string& s) {
-  std::string out;
-  for (const char c : s) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else
-      out += c;
-  }
-  return out;
-}
-
-std::string number(double v) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", v);
-  return text;
-}
 
 // The numbers an axis shows, and how they map to [0, 1].
 struct Axis {

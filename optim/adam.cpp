@@ -82,10 +82,11 @@ void NAdam::update(Update& u) {
   const auto mu = [&](const Var& step) {
     return u.momentum() * (1 - 0.5 * exp(step * (o.momentum_decay * std::log(0.96))));
   };
-  const Var now = mu(t), next = mu(t + 1), product = u.set(2, u.state(2) * now);
+  const Var now = u.own(mu(t)), next = u.own(mu(t + 1)), product = u.set(2, u.state(2) * now);
   const Size s = size_of(u, v, o);
-  const Var of_mean = u.rate() * s.root * next / (1 - product * next);
-  const Var of_gradient = u.rate() * s.root * (1 - now) / (1 - product);
+  const Var rate = u.own(u.rate() * s.root);
+  const Var of_mean = rate * next / (1 - product * next);
+  const Var of_gradient = rate * (1 - now) / (1 - product);
   u.move(u.parameter() - multiply_add(m, u.in(of_mean), u.in(of_gradient)*g) / s.scaled);
 }
 
@@ -102,7 +103,7 @@ void RAdam::update(Update& u) {
   const Var safe = maximum(rho, 5);
   const Var r = sqrt((safe - 4) * (safe - 2) * limit / ((limit - 4) * (limit - 2) * safe));
   const Var adapted = m * u.in(r * sqrt(missing)) / (sqrt(v) + o.epsilon);
-  descend(u, where(known, adapted, m), u.rate() / one_minus_power(u.momentum(), t));
+  descend(u, where(u.own(known), adapted, m), u.rate() / one_minus_power(u.momentum(), t));
 }
 
 void Lamb::check(const LambOptions& o) { check_adam("Lamb", o); }

@@ -15,7 +15,9 @@ std::vector<State> Adagrad::state_of(const AdagradOptions& o) {
 void Adagrad::update(Update& u) {
   const AdagradOptions& o = options(u);
   const Var g = descent(u, o), s = u.set(0, multiply_add(g, g, u.state(0)));
-  descend(u, g / (sqrt(s) + o.epsilon), u.rate() / (1 + (u.steps() - 1) * o.rate_decay));
+  const Var direction = g / (sqrt(s) + o.epsilon);
+  if (o.rate_decay == 0) return descend(u, direction, u.rate());
+  descend(u, direction, u.rate() / (1 + (u.steps() - 1) * o.rate_decay));
 }
 
 void RMSprop::check(const RMSpropOptions& o) {

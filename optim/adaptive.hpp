@@ -23,7 +23,7 @@ class Adagrad : public Rule<Adagrad, AdagradOptions> {
   using Rule::Rule;
   static void check(const AdagradOptions& o);
   static std::vector<State> state_of(const AdagradOptions& o);
-  static bool counts_of(const AdagradOptions&) { return true; }
+  static bool counts_of(const AdagradOptions& o) { return o.rate_decay != 0; }
 
  protected:
   void update(Update& u) override;

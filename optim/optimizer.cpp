@@ -33,6 +33,10 @@ const Var& Update::steps() const {
 
 Var Update::state(std::size_t k) const { return beside(state_.at(k), gradient_); }
 
+Var Update::own(const Var& numbers) const {
+  return numbers.rank() == 0 ? numbers : select(numbers, 0, position_);
+}
+
 Var Update::set(std::size_t k, const Var& value) {
   assign(state_.at(k), value);
   return value;
@@ -40,15 +44,13 @@ Var Update::set(std::size_t k, const Var& value) {
 
 void Optimizer::add_group(const Parameters& parameters, const GroupSpec& spec) {
   check_rate(spec.learning_rate);
+  std::int64_t position = 0;
   for (const Parameter& p : parameters) {
     p.value();  // throws for an empty handle
     if (std::find(parameters_.begin(), parameters_.end(), p) != parameters_.end()) {
       throw ValueError(p.name(), "stands twice among the parameters of an optimizer");
     }
-    Slot slot{groups_.size(), {}, {}, {}};
-    if (spec.counts) {
-      slot.count = Parameter::buffer(Tensor::scalar(0, i64), p.name() + ".steps");
-    }
+    Slot slot{groups_.size(), position++, {}, {}};
     for (const State& s : spec.state) {
       const Tensor fill = s.kind == State::number ? Tensor::scalar(s.fill)
                                                   : Tensor::full(p.shape(), s.fill, p.dtype());
@@ -60,9 +62,13 @@ void Optimizer::add_group(const Parameters& parameters, const GroupSpec& spec) {
   }
   Numbers numbers{Parameter::buffer(Tensor::scalar(spec.learning_rate), "learning_rate"),
                   {},
+                  {},
                   spec.learning_rate};
   if (spec.momentum) {
     numbers.momentum = Parameter::buffer(Tensor::scalar(*spec.momentum), "momentum");
+  }
+  if (spec.counts) {
+    numbers.counts = Parameter::buffer(Tensor::zeros({position}, i64), "counts");
   }
   groups_.push_back(std::move(numbers));
 }
@@ -113,9 +119,9 @@ Parameters Optimizer::state() const {
   for (const Numbers& g : groups_) {
     all.push_back(g.rate);
     if (g.momentum.defined()) all.push_back(g.momentum);
+    if (g.counts.defined()) all.push_back(g.counts);
   }
   for (const Slot& s : slots_) {
-    if (s.count.defined()) all.push_back(s.count);
     all.insert(all.end(), s.state.begin(), s.state.end());
   }
   return all;
@@ -149,17 +155,38 @@ void Optimizer::check(const std::vector<Spec>& gradients) const {
 void Optimizer::record(const std::vector<Var>& gradients) {
   const Var& recorded = *std::find_if(gradients.begin(), gradients.end(),
                                       [](const Var& g) { return g.tape() != nullptr; });
+  const std::vector<Var> counts = count(recorded);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     if (parameters_[i].frozen()) continue;
     // A gradient that the loss does not depend on is a constant: it joins the recording here.
     const Var g = gradients[i].tape() ? gradients[i] : recorded.tape()->input(gradients[i].value());
-    Update u = update_of(i, require_finite(g, parameters_[i].name()));
+    Update u = update_of(i, require_finite(g, parameters_[i].name()), counts[slots_[i].group]);
     update(u);
   }
   assign(steps_, beside(steps_, recorded) + 1);
 }
 
-Update Optimizer::update_of(std::size_t i, const Var& gradient) {
+// The steps of the parameters of each group that counts, with this one.
+std::vector<Var> Optimizer::count(const Var& recorded) {
+  std::vector<Tensor> taken;
+  for (const Numbers& g : groups_) {
+    taken.push_back(g.counts.defined() ? Tensor::zeros(g.counts.shape(), i64) : Tensor());
+  }
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Tensor& t = taken[slots_[i].group];
+    if (t.defined()) t.mutable_data<std::int64_t>()[slots_[i].position] = !parameters_[i].frozen();
+  }
+  std::vector<Var> out(groups_.size());
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    if (!taken[g].defined()) continue;
+    const Var counts = beside(groups_[g].counts, recorded) + taken[g];
+    assign(groups_[g].counts, counts);
+    out[g] = cast(counts, f64);
+  }
+  return out;
+}
+
+Update Optimizer::update_of(std::size_t i, const Var& gradient, const Var& steps) {
   Slot& slot = slots_[i];
   const Numbers& numbers = groups_[slot.group];
   for (std::size_t k = 0; k < slot.state.size(); ++k) {
@@ -169,14 +196,11 @@ Update Optimizer::update_of(std::size_t i, const Var& gradient) {
   u.parameter_ = parameters_[i];
   u.state_ = slot.state;
   u.group_ = slot.group;
+  u.position_ = slot.position;
   u.gradient_ = gradient;
   u.rate_ = beside(numbers.rate, gradient);
   if (numbers.momentum.defined()) u.momentum_ = beside(numbers.momentum, gradient);
-  if (slot.count.defined()) {
-    const Var count = beside(slot.count, gradient) + 1;
-    assign(slot.count, count);
-    u.steps_ = cast(count, f64);
-  }
+  u.steps_ = steps;
   return u;
 }
 

@@ -29,7 +29,8 @@ struct State {
 };
 
 /// One parameter in one step, as its rule sees it. Everything is recorded: numbers that belong to
-/// no element are single f64 values, which in() makes fit for those of the parameter.
+/// no element are f64, and in() makes them fit for those of the parameter. What depends on steps()
+/// is a vector with a number for each parameter of the group, computed for all of them at once.
 class Update {
  public:
   /// Its value before the step.
@@ -40,8 +41,8 @@ class Update {
   const Var& rate() const { return rate_; }
   /// The momentum (or first β) of its group. @throws ValueError when the rule has none.
   const Var& momentum() const;
-  /// How many steps this parameter has taken with this one: 1, 2, … Frozen ones do not count.
-  /// @throws ValueError unless the rule said that it counts.
+  /// How many steps each parameter of the group has taken with this one: 1, 2, … While frozen it
+  /// takes none. @throws ValueError unless the rule said that it counts.
   const Var& steps() const;
   /// State k of the rule's list. Later reads see what was set.
   Var state(std::size_t k) const;
@@ -49,8 +50,10 @@ class Update {
   Var set(std::size_t k, const Var& value);
   /// The new value of the parameter.
   void move(const Var& value) { assign(parameter_, value); }
-  /// A number in the parameter's dtype.
-  Var in(const Var& number) const { return cast(number, parameter_.dtype()); }
+  /// A number, or this parameter's one of a vector.
+  Var own(const Var& numbers) const;
+  /// The same in the parameter's dtype.
+  Var in(const Var& numbers) const { return own(cast(numbers, parameter_.dtype())); }
   /// The place of its group.
   std::size_t group() const { return group_; }
 
@@ -60,6 +63,7 @@ class Update {
   Parameters state_;
   Var gradient_, rate_, momentum_, steps_;
   std::size_t group_ = 0;
+  std::int64_t position_ = 0;
 };
 
 /// Changes parameters by their gradients. Derived classes (see Rule) say how one parameter and its
@@ -111,9 +115,9 @@ class Optimizer {
   /// Of all groups, in their order.
   const Parameters& parameters() const { return parameters_; }
   /// Everything that the next step depends on beside the parameters: the step count, for each group
-  /// "learning_rate" and "momentum" (where it has one), then the state of each parameter. Always in
-  /// the same order for the same parameters and options. Assigning to these handles restores an
-  /// optimizer, programs that contain it included.
+  /// "learning_rate", "momentum" and "counts" (where it has them), then the state of each
+  /// parameter. Always in the same order for the same parameters and options. Assigning to these
+  /// handles restores an optimizer, programs that contain it included.
   Parameters state() const;
 
  protected:
@@ -135,21 +139,22 @@ class Optimizer {
 
  private:
   struct Numbers {  // of a group
-    Parameter rate, momentum;
+    Parameter rate, momentum, counts;
     double base_rate;
   };
   struct Slot {  // of a parameter
     std::size_t group;
+    std::int64_t position;  // there
     Parameters state;
     std::vector<State::Kind> kinds;  // of the state
-    Parameter count;
-    bool frozen = false;  // when the eager step was recorded, and the dtype then
+    bool frozen = false;             // when the eager step was recorded, and the dtype then
     DType dtype = f32;
   };
   const Numbers& at(std::size_t group) const;
   void check(const std::vector<Spec>& gradients) const;
   void record(const std::vector<Var>& gradients);
-  Update update_of(std::size_t i, const Var& gradient);
+  std::vector<Var> count(const Var& recorded);
+  Update update_of(std::size_t i, const Var& gradient, const Var& steps);
   bool program_fits() const;
   void compile_step();
 

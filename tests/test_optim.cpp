@@ -160,10 +160,9 @@ TEST_CASE("state has the dtype of its parameter and a fixed order", "[optim]") {
   optim::Adam adam(a.p, {.amsgrad = true});
   std::vector<std::string> names;
   for (const Parameter& s : adam.state()) names.push_back(s.name());
-  CHECK(names == std::vector<std::string>{"steps", "learning_rate", "momentum", "0.weight.steps",
+  CHECK(names == std::vector<std::string>{"steps", "learning_rate", "momentum", "counts",
                                           "0.weight.mean", "0.weight.square", "0.weight.peak",
-                                          "0.bias.steps", "0.bias.mean", "0.bias.square",
-                                          "0.bias.peak"});
+                                          "0.bias.mean", "0.bias.square", "0.bias.peak"});
   CHECK(adam.state()[4].dtype() == f32);
   a.step(adam);
   for (Parameter& p : a.p) p.to(f64);

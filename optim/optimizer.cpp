@@ -15,30 +15,116 @@ void check_rate(double rate) {
   }
 }
 
-}  // namespace
-
-Optimizer::Optimizer(Parameters parameters, double learning_rate)
-    : parameters_(std::move(parameters)),
-      learning_rate_(Parameter::buffer(Tensor::scalar(0), "learning_rate")),
-      steps_(Parameter::buffer(Tensor::scalar(0, i64), "steps")) {
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    parameters_[i].value();  // throws for an empty handle
-    if (std::find(parameters_.begin(), parameters_.begin() + static_cast<std::ptrdiff_t>(i),
-                  parameters_[i]) != parameters_.begin() + static_cast<std::ptrdiff_t>(i)) {
-      throw ValueError(parameters_[i].name(), "stands twice among the parameters of an optimizer");
-    }
-  }
-  set_learning_rate(learning_rate);
+[[noreturn]] void throw_without_momentum() {
+  throw ValueError("optimizer", "has no momentum: give one in its options");
 }
 
+}  // namespace
+
+const Var& Update::momentum() const {
+  if (!momentum_.defined()) throw ValueError(parameter_.name(), "its rule has no momentum");
+  return momentum_;
+}
+
+const Var& Update::steps() const {
+  if (!steps_.defined()) throw ValueError(parameter_.name(), "its rule does not count steps");
+  return steps_;
+}
+
+Var Update::state(std::size_t k) const { return beside(state_.at(k), gradient_); }
+
+Var Update::own(const Var& numbers) const {
+  return numbers.rank() == 0 ? numbers : select(numbers, 0, position_);
+}
+
+Var Update::set(std::size_t k, const Var& value) {
+  assign(state_.at(k), value);
+  return value;
+}
+
+void Optimizer::add_group(const Parameters& parameters, const GroupSpec& spec) {
+  check_rate(spec.learning_rate);
+  std::int64_t position = 0;
+  for (const Parameter& p : parameters) {
+    p.value();  // throws for an empty handle
+    if (std::find(parameters_.begin(), parameters_.end(), p) != parameters_.end()) {
+      throw ValueError(p.name(), "stands twice among the parameters of an optimizer");
+    }
+    Slot slot{groups_.size(), position++, {}, {}};
+    for (const State& s : spec.state) {
+      const Tensor fill = s.kind == State::number ? Tensor::scalar(s.fill)
+                                                  : Tensor::full(p.shape(), s.fill, p.dtype());
+      slot.kinds.push_back(s.kind);
+      slot.state.push_back(Parameter::buffer(fill, p.name() + "." + s.name));
+    }
+    parameters_.push_back(p);
+    slots_.push_back(std::move(slot));
+  }
+  Numbers numbers{Parameter::buffer(Tensor::scalar(spec.learning_rate), "learning_rate"),
+                  {},
+                  {},
+                  spec.learning_rate};
+  if (spec.momentum) {
+    numbers.momentum = Parameter::buffer(Tensor::scalar(*spec.momentum), "momentum");
+  }
+  if (spec.counts) {
+    numbers.counts = Parameter::buffer(Tensor::zeros({position}, i64), "counts");
+  }
+  groups_.push_back(std::move(numbers));
+}
+
+const Optimizer::Numbers& Optimizer::at(std::size_t group) const {
+  if (group >= groups_.size()) {
+    throw ValueError("optimizer", "group " + std::to_string(group) + " of " +
+                                      std::to_string(groups_.size()) + ": there is none");
+  }
+  return groups_[group];
+}
+
+double Optimizer::learning_rate(std::size_t group) const { return at(group).rate.value().item(); }
+
 void Optimizer::set_learning_rate(double learning_rate) {
+  for (std::size_t g = 0; g < groups_.size(); ++g) set_learning_rate(g, learning_rate);
+}
+
+void Optimizer::set_learning_rate(std::size_t group, double learning_rate) {
   check_rate(learning_rate);
-  learning_rate_.assign(Tensor::scalar(learning_rate));
+  Parameter rate = at(group).rate;
+  rate.assign(Tensor::scalar(learning_rate));
 }
 
 void Optimizer::set_learning_rate(const Var& learning_rate) {
   if (!learning_rate.tape()) return set_learning_rate(learning_rate.item());
-  assign(learning_rate_, require_rate(cast(reshape(learning_rate, {}), f64)));
+  const Var rate = require_rate(cast(reshape(learning_rate, {}), f64));
+  for (Numbers& g : groups_) assign(g.rate, rate);
+}
+
+double Optimizer::momentum(std::size_t group) const {
+  if (!at(group).momentum.defined()) throw_without_momentum();
+  return at(group).momentum.value().item();
+}
+
+void Optimizer::set_momentum(double momentum) {
+  if (!(momentum >= 0 && momentum < 1)) {
+    throw ValueError("optimizer", "momentum " + detail::text(momentum) + ": must be in [0, 1)");
+  }
+  for (const Numbers& g : groups_) {
+    if (!g.momentum.defined()) throw_without_momentum();
+  }
+  for (Numbers& g : groups_) g.momentum.assign(Tensor::scalar(momentum));
+}
+
+Parameters Optimizer::state() const {
+  Parameters all{steps_};
+  for (const Numbers& g : groups_) {
+    all.push_back(g.rate);
+    if (g.momentum.defined()) all.push_back(g.momentum);
+    if (g.counts.defined()) all.push_back(g.counts);
+  }
+  for (const Slot& s : slots_) {
+    all.insert(all.end(), s.state.begin(), s.state.end());
+  }
+  return all;
 }
 
 void Optimizer::check(const std::vector<Spec>& gradients) const {
@@ -69,34 +155,71 @@ void Optimizer::check(const std::vector<Spec>& gradients) const {
 void Optimizer::record(const std::vector<Var>& gradients) {
   const Var& recorded = *std::find_if(gradients.begin(), gradients.end(),
                                       [](const Var& g) { return g.tape() != nullptr; });
-  const Var rate = beside(learning_rate_, recorded);
+  const std::vector<Var> counts = count(recorded);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
-    Parameter& p = parameters_[i];
-    if (p.frozen()) continue;
+    if (parameters_[i].frozen()) continue;
     // A gradient that the loss does not depend on is a constant: it joins the recording here.
     const Var g = gradients[i].tape() ? gradients[i] : recorded.tape()->input(gradients[i].value());
-    update(i, p, require_finite(g, p.name()), cast(rate, p.dtype()));
+    Update u = update_of(i, require_finite(g, parameters_[i].name()), counts[slots_[i].group]);
+    update(u);
   }
   assign(steps_, beside(steps_, recorded) + 1);
+}
+
+// The steps of the parameters of each group that counts, with this one.
+std::vector<Var> Optimizer::count(const Var& recorded) {
+  std::vector<Tensor> taken;
+  for (const Numbers& g : groups_) {
+    taken.push_back(g.counts.defined() ? Tensor::zeros(g.counts.shape(), i64) : Tensor());
+  }
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Tensor& t = taken[slots_[i].group];
+    if (t.defined()) t.mutable_data<std::int64_t>()[slots_[i].position] = !parameters_[i].frozen();
+  }
+  std::vector<Var> out(groups_.size());
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    if (!taken[g].defined()) continue;
+    const Var counts = beside(groups_[g].counts, recorded) + taken[g];
+    assign(groups_[g].counts, counts);
+    out[g] = cast(counts, f64);
+  }
+  return out;
+}
+
+Update Optimizer::update_of(std::size_t i, const Var& gradient, const Var& steps) {
+  Slot& slot = slots_[i];
+  const Numbers& numbers = groups_[slot.group];
+  for (std::size_t k = 0; k < slot.state.size(); ++k) {
+    if (slot.kinds[k] == State::elements) slot.state[k].to(parameters_[i].dtype());
+  }
+  Update u;
+  u.parameter_ = parameters_[i];
+  u.state_ = slot.state;
+  u.group_ = slot.group;
+  u.position_ = slot.position;
+  u.gradient_ = gradient;
+  u.rate_ = beside(numbers.rate, gradient);
+  if (numbers.momentum.defined()) u.momentum_ = beside(numbers.momentum, gradient);
+  u.steps_ = steps;
+  return u;
 }
 
 bool Optimizer::program_fits() const {
   if (!program_.defined()) return false;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (recorded_frozen_[i] != parameters_[i].frozen()) return false;
-    if (recorded_dtype_[i] != parameters_[i].dtype()) return false;
+    if (slots_[i].frozen != parameters_[i].frozen()) return false;
+    if (slots_[i].dtype != parameters_[i].dtype()) return false;
   }
   return true;
 }
 
 // The rule, compiled for gradients that are arguments.
 void Optimizer::compile_step() {
-  recorded_frozen_.clear();
-  recorded_dtype_.clear();
   std::vector<Spec> signatures;
-  for (const Parameter& p : parameters_) {
-    recorded_frozen_.push_back(p.frozen());
-    recorded_dtype_.push_back(p.dtype());
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& p = parameters_[i];
+    slots_[i].frozen = p.frozen();
+    slots_[i].dtype = p.dtype();
     if (!p.frozen()) signatures.push_back(p.value().spec());
   }
   program_ = compile(

@@ -1,52 +1,60 @@
-#include <string>
-
-#include <xtape/autodiff/error.hpp>
+#include <xtape/optim/rule.hpp>
 #include <xtape/optim/sgd.hpp>
 
 namespace xtape::optim {
-namespace {
 
-void require(bool holds, const char* what, double value, const char* rule) {
-  if (!holds) throw ValueError("SGD", what + (" " + detail::text(value)) + ": must be " + rule);
-}
-
-}  // namespace
-
-SGD::SGD(Parameters parameters, const SGDOptions& o)
-    : Optimizer(std::move(parameters), o.learning_rate), options_(o) {
-  require(o.momentum >= 0 && o.momentum < 1, "momentum", o.momentum, "in [0, 1)");
-  require(o.dampening >= 0 && o.dampening <= 1, "dampening", o.dampening, "in [0, 1]");
-  require(o.weight_decay >= 0, "weight_decay", o.weight_decay, "0 or more");
+void SGD::check(const SGDOptions& o) {
+  require_factor("SGD", "momentum", o.momentum);
+  require(o.dampening >= 0 && o.dampening <= 1, "SGD", "dampening", o.dampening, "in [0, 1]");
+  require_not_negative("SGD", "weight_decay", o.weight_decay);
   if (o.nesterov && (o.momentum == 0 || o.dampening != 0)) {
     throw ValueError("SGD", "nesterov needs momentum > 0 and dampening 0");
   }
-  if (o.momentum == 0) return;
-  for (const Parameter& p : this->parameters()) {
-    velocity_.push_back(
-        Parameter::buffer(Tensor::zeros(p.shape(), p.dtype()), p.name() + ".velocity"));
-    moved_.push_back(Parameter::buffer(Tensor::scalar(0, boolean), p.name() + ".moved"));
-  }
 }
 
-void SGD::update(std::size_t i, Parameter& p, const Var& gradient, const Var& rate) {
-  const double mu = options_.momentum;
-  Var d = gradient;
-  if (options_.weight_decay != 0) d = multiply_add(p, options_.weight_decay, d);
-  if (mu != 0) {
-    Parameter& v = velocity_[i];
-    v.to(p.dtype());
-    assign(v, multiply_add(v, mu, dampened(i, d)));
-    d = options_.nesterov ? multiply_add(v, mu, d) : beside(v, d);
-  }
-  assign(p, multiply_add(d, -rate, p));
+std::vector<State> SGD::state_of(const SGDOptions& o) {
+  if (o.momentum == 0) return {};
+  return {{"momentum"}};
 }
 
-// The first step is taken whole.
-Var SGD::dampened(std::size_t i, const Var& d) {
-  if (options_.dampening == 0) return d;
-  const Var moved = beside(moved_[i], d);
-  assign(moved_[i], equal(moved, moved));  // true from now on
-  return where(moved, (1 - options_.dampening) * d, d);
+std::optional<double> SGD::momentum_of(const SGDOptions& o) {
+  return o.momentum == 0 ? std::nullopt : std::optional(o.momentum);
+}
+
+void SGD::update(Update& u) {
+  const SGDOptions& o = options(u);
+  Var d = descent(u, o);
+  if (o.momentum != 0) {
+    const Var mu = u.in(u.momentum());
+    // The first step is taken whole.
+    const Var part = o.dampening == 0 ? d
+                                      : u.in(where(less_equal(u.steps(), 1), Tensor::scalar(1),
+                                                   Tensor::scalar(1 - o.dampening))) *
+                                            d;
+    const Var v = u.set(0, multiply_add(u.state(0), mu, part));
+    d = o.nesterov ? multiply_add(v, mu, d) : v;
+  }
+  descend(u, d, u.rate());
+}
+
+void ASGD::check(const ASGDOptions& o) {
+  require_not_negative("ASGD", "lambda", o.lambda);
+  require_not_negative("ASGD", "alpha", o.alpha);
+  require_not_negative("ASGD", "start", o.start);
+  require_not_negative("ASGD", "weight_decay", o.weight_decay);
+}
+
+std::vector<State> ASGD::state_of(const ASGDOptions&) { return {{"average"}}; }
+
+void ASGD::update(Update& u) {
+  const ASGDOptions& o = options(u);
+  const Var before = u.steps() - 1;
+  const Var eta = u.rate() / pow(1 + o.lambda * u.rate() * before, o.alpha);
+  const Var kept = u.parameter() * u.in(1 - o.lambda * eta);
+  const Var p = multiply_add(descent(u, o), u.in(-eta), kept);
+  const Var a = u.state(0);
+  u.set(0, multiply_add(p - a, u.in(1 / maximum(before - o.start, 1)), a));
+  u.move(p);
 }
 
 }  // namespace xtape::optim

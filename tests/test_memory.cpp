@@ -80,6 +80,31 @@ TEST_CASE("a training step asks the heap for nothing, eagerly and as a program",
   CHECK(requests_of([&] { total += step(t.x, t.labels).item(); }) == 0);
   CHECK(total > 0);
 }
+
+TEST_CASE("no more does a step with Adam, a schedule, clipping and an average", "[memory]") {
+  Training t;
+  optim::Adam adam(t.net.parameters(), {.weight_decay = 0.01, .amsgrad = true});
+  optim::WeightAverage average(t.net.parameters());
+  const optim::Schedule schedule = optim::warm_up(4, optim::cosine(100));
+  CHECK(requests_of([&] {
+          Tape tape;
+          const Var loss = nn::cross_entropy(t.net(tape.input(t.x)), t.labels);
+          optim::drive(adam, schedule);
+          adam.step(tape.gradient(loss, t.net.parameters()));
+          average.update();
+        }) == 0);
+  Program step = compile(
+      [&](const Var& x, const Var& labels) {
+        const Var loss = nn::cross_entropy(t.net(x), labels);
+        adam.step(optim::clip_by_norm(gradient(loss, t.net.parameters()), 1));
+        average.update(loss);
+      },
+      {t.x, t.labels});
+  CHECK(requests_of([&] {
+          optim::drive(adam, schedule);
+          step(t.x, t.labels);
+        }) == 0);
+}
 #endif
 
 TEST_CASE("checkpoint gives the gradients of the function, of parameters, too", "[memory]") {

@@ -50,7 +50,7 @@ int run(const Options& o) {
   }
   const bool everything = o.ops.empty() && o.family.empty();
   if (everything || o.family == "nets") append(report, run_nets(o.folder, modes, table));
-  if (everything || o.family == "optim") append(report, run_optimizers(o.folder));
+  if (everything || o.family == "optim") append(report, run_optimizers(o.folder, modes));
   print(std::cout, report, table, o.verbose);
   if (!o.json.empty()) {
     std::ofstream out(o.json);

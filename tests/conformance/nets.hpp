@@ -17,7 +17,7 @@ void add_convolutional(Nets& nets);
 /// Runs nets/… of the corpus that INDEX.json lists.
 std::vector<Row> run_nets(const std::string& folder, const Modes& modes, ExceptionTable& table);
 /// Runs optim/ of the corpus.
-std::vector<Row> run_optimizers(const std::string& folder);
+std::vector<Row> run_optimizers(const std::string& folder, const Modes& modes);
 
 /// Training runs, which are loops of programs: what differs from the manifest.
 std::vector<Failure> check_mazur(const Item& item);

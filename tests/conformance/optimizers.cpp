@@ -3,8 +3,9 @@
 #include <memory>
 
 #include "nets.hpp"
+#include "optimizer_items.hpp"
 
-// Trajectories of optimizers on two small problems.
+// Trajectories of optimizers on two small problems, and tables of learning rates.
 namespace xtape::conformance {
 namespace {
 
@@ -29,62 +30,10 @@ struct Problem {
   }
 };
 
-// SGD objects, one for each group of parameters.
-class Descent {
- public:
-  Descent(const json& item, const Parameters& p) {
-    const json whole = {{{"params", p.size() == 1 ? json{0} : json{0, 1}}}};
-    for (const json& group : item.contains("groups") ? item["groups"] : whole) {
-      json h = item["hyper"];
-      h.update(group);
-      Parameters members;
-      indices_.emplace_back();
-      for (const json& i : group["params"]) {
-        members.push_back(p[i.get<std::size_t>()]);
-        indices_.back().push_back(i);
-      }
-      const optim::SGDOptions options{.learning_rate = h.value("lr", item["lr"].get<double>()),
-                                      .momentum = h.value("momentum", 0.0),
-                                      .dampening = h.value("dampening", 0.0),
-                                      .weight_decay = h.value("weight_decay", 0.0),
-                                      .nesterov = h.value("nesterov", false)};
-      parts_.push_back(std::make_unique<optim::SGD>(members, options));
-    }
-    maximize_ = item["hyper"].value("maximize", false);
-  }
-
-  void rate(double r) {
-    if (parts_.size() == 1) parts_[0]->set_learning_rate(r);
-  }
-
-  void step(const std::vector<Tensor>& gradients) {
-    for (std::size_t k = 0; k < parts_.size(); ++k) {
-      std::vector<Tensor> own;
-      for (const std::size_t i : indices_[k]) {
-        own.push_back(maximize_ ? negative(gradients[i]).value() : gradients[i]);
-      }
-      parts_[k]->step(own);
-    }
-  }
-
- private:
-  std::vector<std::unique_ptr<optim::SGD>> parts_;
-  std::vector<std::vector<std::size_t>> indices_;
-  bool maximize_ = false;
-};
-
-void clip(const json& item, std::vector<Tensor>& g) {
-  if (item.contains("clip_norm")) {
-    double square_sum = 0;
-    for (const Tensor& t : g) square_sum += sum(square(t)).item();
-    const double scale =
-        std::min(1.0, item["clip_norm"].get<double>() / (std::sqrt(square_sum) + 1e-6));
-    for (Tensor& t : g) t = (Var(t) * scale).value();
-  }
-  if (item.contains("clip_value")) {
-    const double c = item["clip_value"];
-    for (Tensor& t : g) t = clamp(t, -c, c).value();
-  }
+std::vector<Var> clipped(const json& item, const std::vector<Var>& g) {
+  if (item.contains("clip_norm")) return optim::clip_by_norm(g, item["clip_norm"]);
+  if (item.contains("clip_value")) return optim::clip_by_value(g, item["clip_value"]);
+  return g;
 }
 
 // All parameters as one vector.
@@ -104,40 +53,168 @@ void expect(std::vector<Failure>& out, const std::string& where, const Tensor& g
   if (!d.ok() && out.empty()) out.push_back({where, d.broken + d.first, d.error});
 }
 
-std::vector<Failure> run_sgd(const Item& all, const json& item, Row& result) {
-  const json& tensors = item["data"];
-  const json& start = all.manifest["problems"][item["problem"].get<std::string>()]["params"];
-  Parameters p;
-  for (const json& v : start) {
-    const json& init = v["init"];
-    p.emplace_back(init.is_number() ? Tensor::scalar(init.get<double>())
-                                    : Tensor::from(init.get<std::vector<double>>()),
-                   "p" + std::to_string(p.size()));
+// One trajectory, either eagerly or as a program.
+class Run {
+ public:
+  Run(const Item& all, const json& item, bool program, Row& row)
+      : all_(all),
+        item_(item),
+        program_(program),
+        row_(row),
+        bar_(std::max(kBar, kSensitivities * item.value("sensitivity_1e-13", 0.0))),
+        problem_{item["problem"] == "rosenbrock", item["sign"], all.tensor("least_squares.A"),
+                 all.tensor("least_squares.b")} {
+    for (const json& v : all.manifest["problems"][item["problem"].get<std::string>()]["params"]) {
+      const json& init = v["init"];
+      p_.emplace_back(init.is_number() ? Tensor::scalar(init.get<double>())
+                                       : Tensor::from(init.get<std::vector<double>>()),
+                      "p" + std::to_string(p_.size()));
+    }
   }
-  const Problem problem{item["problem"] == "rosenbrock", item["sign"],
-                        all.tensor("least_squares.A"), all.tensor("least_squares.b")};
-  Descent descent(item, p);
-  const Tensor &x = all.tensor(tensors["x"]), &loss = all.tensor(tensors["loss"]),
-               &grad = all.tensor(tensors["grad"]), &rate = all.tensor(tensors["lr"]);
-  const double bar = std::max(kBar, kSensitivities * item.value("sensitivity_1e-13", 0.0));
-  std::vector<Failure> out;
-  for (std::int64_t k = 0; k < x.shape()[0]; ++k) {
-    Tape tape;
+
+  /// @returns false when there is no such optimizer.
+  bool run() {
+    const bool lbfgs = item_["optimizer"] == "LBFGS";
+    optimizer_ = lbfgs ? nullptr : make_optimizer(item_, p_);
+    if (!lbfgs && !optimizer_) return false;
+    const Driver driver = make_driver(item_);
+    const std::int64_t steps = data("x").shape()[0] - 1;
+    const std::unique_ptr<optim::LBFGS> newton = lbfgs ? make_lbfgs() : nullptr;
+    if (program_) compile_step(lbfgs);
+    double metric = 0;
+    for (std::int64_t k = 0; k <= steps; ++k) {
+      step_ = "step " + std::to_string(k) + ": ";
+      if (driver) driver(*optimizer_, k, metric);
+      check_numbers(k);
+      const Tensor at = joined(std::vector<Var>(before()));
+      row_.worst.value = std::max(row_.worst.value, compare(at, row(data("x"), k), {}).error);
+      check("parameters", at, row(data("x"), k), bar_);
+      const optim::Evaluation e = evaluate(k < steps && !lbfgs);
+      metric = e.loss;
+      check("loss", Tensor::scalar(e.loss), Tensor::scalar(data("loss").flat(k)), bar_);
+      if (k == steps) break;
+      const std::vector<Var> g(e.gradients.begin(), e.gradients.end());
+      check("gradient", joined(g), row(data("grad"), k), 100 * bar_);
+      if (lbfgs) step(*newton, k);
+    }
+    return true;
+  }
+  std::vector<Failure> failures;
+
+ private:
+  const Tensor& data(const char* name) const { return all_.tensor(item_["data"][name]); }
+
+  void check(const char* what, const Tensor& got, const Tensor& reference, double bar) {
+    const std::string mode = program_ ? "program: " : "eager: ";
+    expect(failures, mode + step_ + what, got, reference, bar);
+  }
+
+  void check_numbers(std::int64_t k) {
+    if (!optimizer_) return;
+    check("learning rate", Tensor::scalar(optimizer_->learning_rate()),
+          Tensor::scalar(data("lr").flat(k)), kBar);
+    if (!item_["data"].contains("momentum") || k >= data("momentum").size()) return;
+    check("momentum", Tensor::scalar(optimizer_->momentum()),
+          Tensor::scalar(data("momentum").flat(k)), kBar);
+  }
+
+  std::vector<Var> before() const {
+    std::vector<Var> out;
+    for (const Parameter& q : p_) out.emplace_back(q.value());
+    return out;
+  }
+
+  std::unique_ptr<optim::LBFGS> make_lbfgs() const {
+    const json& h = item_["hyper"];
+    return std::make_unique<optim::LBFGS>(
+        p_, optim::LBFGSOptions{.learning_rate = item_["lr"],
+                                .max_iterations = h.value("max_iter", 20),
+                                .max_evaluations = h.value("max_eval", 0),
+                                .history = h.value("history_size", 100),
+                                .line_search = h.contains("line_search_fn")});
+  }
+
+  void step(optim::LBFGS& newton, std::int64_t k) {
+    double calls = 0;
+    newton.step([&] {
+      ++calls;
+      return evaluate(false);
+    });
+    check("calls of the closure", Tensor::scalar(calls), Tensor::scalar(data("n_closure").flat(k)),
+          0);
+  }
+
+  // Loss and gradients, recorded; and the step that they make.
+  std::vector<Var> record(Tape& tape) const {
     std::vector<Var> now;
-    for (const Parameter& q : p) now.push_back(tape.parameter(q));
-    const Var y = problem.loss(now);
+    for (const Parameter& q : p_) now.push_back(tape.parameter(q));
+    std::vector<Var> out{problem_.loss(now)};
+    for (const Var& g : gradient(out[0], p_)) out.push_back(g);
+    return out;
+  }
+
+  void compile_step(bool lbfgs) {
+    const auto make = [this](bool moves) {
+      return compile(
+          [this, moves](const Var& start) {
+            std::vector<Var> out = record(*start.tape());
+            if (moves) optimizer_->step(clipped(item_, {out.begin() + 1, out.end()}));
+            return out;
+          },
+          {Signature()});
+    };
+    look_ = make(false);
+    if (!lbfgs) move_ = make(true);
+  }
+
+  optim::Evaluation evaluate(bool moves) {
+    std::vector<Tensor> out;
+    if (program_) {
+      out = (moves ? move_ : look_).run({Tensor::scalar(0, f32)});
+    } else {
+      Tape tape;
+      for (const Var& v : record(tape)) out.push_back(v.value());
+      if (moves) {
+        std::vector<Tensor> g;
+        for (const Var& v : clipped(item_, {out.begin() + 1, out.end()})) g.push_back(v.value());
+        optimizer_->step(g);
+      }
+    }
+    return {out[0].item(), {out.begin() + 1, out.end()}};
+  }
+
+  const Item& all_;
+  const json& item_;
+  bool program_;
+  Row& row_;
+  double bar_;
+  Problem problem_;
+  Parameters p_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  Program look_, move_;
+  std::string step_;
+};
+
+// The learning rates alone.
+std::vector<Failure> check_table(const Item& all, const json& item) {
+  std::vector<Failure> out;
+  json full = item;
+  full["optimizer"] = "SGD";
+  full["hyper"] = {{"momentum", item["momentum"]}};
+  const auto optimizer = make_optimizer(full, {Parameter(Tensor({1.0}))});
+  const Driver driver = make_driver(item);
+  const json& data = item["data"];
+  const Tensor& rates = all.tensor(data["lr"]);
+  for (std::int64_t k = 0; k < rates.size(); ++k) {
+    const double metric =
+        data.contains("metric") && k > 0 ? all.tensor(data["metric"]).flat(k - 1) : 0;
+    driver(*optimizer, k, metric);
     const std::string where = "step " + std::to_string(k) + ": ";
-    const Tensor at = joined(now);
-    result.worst.value = std::max(result.worst.value, compare(at, row(x, k), {}).error);
-    expect(out, where + "parameters", at, row(x, k), bar);
-    expect(out, where + "loss", y.value(), Tensor::scalar(loss.flat(k)), bar);
-    if (k + 1 == x.shape()[0]) break;
-    std::vector<Tensor> g = y.tape()->gradient(y, p);
-    std::vector<Var> taken(g.begin(), g.end());
-    expect(out, where + "gradient", joined(taken), row(grad, k), 100 * bar);
-    clip(item, g);
-    descent.rate(rate.flat(k));
-    descent.step(g);
+    expect(out, where + "learning rate", Tensor::scalar(optimizer->learning_rate()),
+           Tensor::scalar(rates.flat(k)), kBar);
+    if (!data.contains("momentum")) continue;
+    expect(out, where + "momentum", Tensor::scalar(optimizer->momentum()),
+           Tensor::scalar(all.tensor(data["momentum"]).flat(k)), kBar);
   }
   return out;
 }
@@ -152,7 +229,7 @@ std::string name_of(const json& item) {
 
 }  // namespace
 
-std::vector<Row> run_optimizers(const std::string& folder) {
+std::vector<Row> run_optimizers(const std::string& folder, const Modes& modes) {
   const Item all = read_item(folder + "/optim");
   std::map<std::string, Row> rows;
   for (const json& item : all.manifest.at("items")) {
@@ -160,13 +237,21 @@ std::vector<Row> run_optimizers(const std::string& folder) {
     Row& row =
         rows.try_emplace(name, Row{"optim", name, "optim", 0, 0, 0, 0, {}, {}}).first->second;
     ++row.samples;
-    if (name != "SGD") {
-      ++row.missing;
-      continue;
+    std::vector<Failure> failures;
+    bool known = true;
+    if (item["kind"] == "lr_table") {
+      failures = check_table(all, item);
+    } else {
+      for (const bool program : {false, true}) {
+        if (!(program ? modes.program : modes.eager)) continue;
+        Run run(all, item, program, row);
+        known = run.run();
+        failures.insert(failures.end(), run.failures.begin(), run.failures.end());
+      }
     }
-    const auto failures = run_sgd(all, item, row);
-    ++(failures.empty() ? row.passed : row.failed);
-    if (!failures.empty()) row.failures.push_back({item["id"], item["hyper"], failures});
+    ++(!known ? row.missing : failures.empty() ? row.passed : row.failed);
+    if (!failures.empty())
+      row.failures.push_back({item["id"], item.value("hyper", json()), failures});
   }
   std::vector<Row> out;
   for (auto& [name, row] : rows) out.push_back(std::move(row));

@@ -1,0 +1,70 @@
+#include <xtape/optim/average.hpp>
+#include <xtape/optim/rule.hpp>
+
+namespace xtape::optim {
+
+WeightAverage::WeightAverage(const Parameters& parameters, const WeightAverageOptions& options)
+    : parameters_(parameters),
+      updates_(Parameter::buffer(Tensor::scalar(0, i64), "updates")),
+      options_(options) {
+  require_factor("WeightAverage", "decay", options.decay);
+  for (const Parameter& p : parameters) {
+    averages_.push_back(Parameter::buffer(p.value(), p.name() + ".average"));
+  }
+}
+
+void WeightAverage::check_in_place() const {
+  if (!swapped_) return;
+  throw ValueError("WeightAverage", "the averages are swapped in: let the result of swap_in() go");
+}
+
+void WeightAverage::update() {
+  check_in_place();
+  if (!program_.defined()) {
+    program_ = compile([this](const Var& start) { update(start); }, {Signature()},
+                       {.name = "average of weights"});
+  }
+  program_(0.0);
+}
+
+void WeightAverage::update(const Var& recorded) {
+  check_in_place();
+  const Var count = beside(updates_, recorded), t = cast(count, f64);
+  const Var d = options_.warm_up ? minimum((t + 1) / (t + 10), options_.decay)
+                                 : Var(Tensor::scalar(options_.decay));
+  for (std::size_t i = 0; i < averages_.size(); ++i) {
+    const Var p = beside(parameters_[i], recorded), a = beside(averages_[i], recorded);
+    assign(averages_[i], multiply_add(p - a, cast(1 - d, p.dtype()), a));
+  }
+  assign(updates_, count + 1);
+}
+
+WeightAverage::Swapped WeightAverage::swap_in() {
+  check_in_place();
+  return Swapped(*this);
+}
+
+void WeightAverage::swap() {
+  for (std::size_t i = 0; i < averages_.size(); ++i) {
+    averages_[i].to(parameters_[i].dtype());
+    const Tensor average = averages_[i].value();
+    averages_[i].assign(parameters_[i].value());
+    parameters_[i].assign(average);
+  }
+  swapped_ = !swapped_;
+}
+
+void WeightAverage::assign_to_parameters() {
+  check_in_place();
+  for (std::size_t i = 0; i < averages_.size(); ++i) {
+    parameters_[i].assign(averages_[i].value());
+  }
+}
+
+Parameters WeightAverage::state() const {
+  Parameters all{updates_};
+  all.insert(all.end(), averages_.begin(), averages_.end());
+  return all;
+}
+
+}  // namespace xtape::optim

@@ -1,0 +1,156 @@
+#include <algorithm>
+
+#include <xtape/optim/gradients.hpp>
+#include <xtape/optim/rule.hpp>
+
+namespace xtape::optim {
+namespace {
+
+constexpr double kSmallest = 1e-6;  // beside the norm, so that 0 can be divided by
+
+std::vector<Var> vars(std::span<const Tensor> tensors) {
+  return std::vector<Var>(tensors.begin(), tensors.end());
+}
+
+Tensors values(const std::vector<Var>& xs) {
+  Tensors out;
+  for (const Var& x : xs) out.push_back(x.defined() ? x.value() : Tensor());
+  return out;
+}
+
+void require_limit(const char* function, double limit) {
+  require(limit > 0, function, "limit", limit, "positive");
+}
+
+}  // namespace
+
+Var global_norm(const std::vector<Var>& gradients) {
+  Var total = Tensor::scalar(0);
+  for (const Var& g : gradients) {
+    if (g.defined()) total = total + cast(sum(square(g)), f64);
+  }
+  return sqrt(total);
+}
+
+double global_norm(std::span<const Tensor> gradients) {
+  return global_norm(vars(gradients)).item();
+}
+
+std::vector<Var> clip_by_norm(const std::vector<Var>& gradients, double limit) {
+  require_limit("clip_by_norm", limit);
+  const Var factor = minimum(limit / (global_norm(gradients) + kSmallest), 1);
+  std::vector<Var> out;
+  for (const Var& g : gradients) out.push_back(g.defined() ? g * cast(factor, g.dtype()) : g);
+  return out;
+}
+
+Tensors clip_by_norm(std::span<const Tensor> gradients, double limit) {
+  return values(clip_by_norm(vars(gradients), limit));
+}
+
+std::vector<Var> clip_by_value(const std::vector<Var>& gradients, double limit) {
+  require_limit("clip_by_value", limit);
+  std::vector<Var> out;
+  for (const Var& g : gradients) out.push_back(g.defined() ? clamp(g, -limit, limit) : g);
+  return out;
+}
+
+Tensors clip_by_value(std::span<const Tensor> gradients, double limit) {
+  return values(clip_by_value(vars(gradients), limit));
+}
+
+GradientSum::GradientSum(const Parameters& parameters)
+    : parameters_(parameters), weight_(Parameter::buffer(Tensor::scalar(0), "weight")) {
+  for (const Parameter& p : parameters) {
+    sums_.push_back(Parameter::buffer(Tensor::zeros(p.shape(), p.dtype()), p.name() + ".sum"));
+  }
+}
+
+void GradientSum::check(std::size_t gradients, double weight) const {
+  if (gradients != parameters_.size()) {
+    throw ValueError("GradientSum", std::to_string(gradients) + " gradients for " +
+                                        std::to_string(parameters_.size()) + " parameters");
+  }
+  require(weight > 0 && std::isfinite(weight), "GradientSum", "weight", weight,
+          "finite and positive");
+}
+
+void GradientSum::check(std::size_t i, const Tensor& gradient) const {
+  const Parameter& p = parameters_[i];
+  if (!gradient.defined()) throw ValueError(p.name(), "has no gradient");
+  if (gradient.shape() != p.shape()) {
+    throw ShapeError(p.name(), "gradient of shape " + gradient.shape().str() +
+                                   " for a parameter of shape " + p.shape().str());
+  }
+  if (gradient.dtype() != sums_[i].dtype()) {
+    throw DTypeError(p.name(), std::string("gradient ") + name(gradient.dtype()) +
+                                   " for a sum of " + name(sums_[i].dtype()));
+  }
+}
+
+void GradientSum::add(std::span<const Tensor> gradients, double weight) {
+  check(gradients.size(), weight);
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    if (!parameters_[i].frozen()) check(i, gradients[i]);
+  }
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    if (parameters_[i].frozen()) continue;
+    sums_[i].assign(multiply_add(gradients[i], weight, sums_[i].value()).value());
+  }
+  weight_.assign(Tensor::scalar(weight_.value().item() + weight));
+}
+
+void GradientSum::add(const std::vector<Var>& gradients, double weight) {
+  check(gradients.size(), weight);
+  const auto taped = [](const Var& g) { return g.tape() != nullptr; };
+  const auto recorded = std::find_if(gradients.begin(), gradients.end(), taped);
+  if (recorded == gradients.end()) return add(values(gradients), weight);
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    if (!parameters_[i].frozen()) check(i, gradients[i].value());
+  }
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    if (parameters_[i].frozen()) continue;
+    assign(sums_[i], multiply_add(gradients[i], weight, beside(sums_[i], *recorded)));
+  }
+  assign(weight_, beside(weight_, *recorded) + weight);
+}
+
+Tensors GradientSum::mean() const {
+  const double weight = weight_.value().item();
+  if (weight == 0) throw ValueError("GradientSum", "mean of nothing: add() gradients first");
+  Tensors out;
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    out.push_back(parameters_[i].frozen() ? Tensor() : (Var(sums_[i].value()) / weight).value());
+  }
+  return out;
+}
+
+std::vector<Var> GradientSum::mean(const Var& recorded) const {
+  const Var weight = beside(weight_, recorded);
+  std::vector<Var> out;
+  for (const Parameter& s : sums_) {
+    out.push_back(beside(s, recorded) / cast(weight, s.dtype()));
+  }
+  return out;
+}
+
+void GradientSum::clear() {
+  for (Parameter& s : sums_) s.assign(Tensor::zeros(s.shape(), s.dtype()));
+  weight_.assign(Tensor::scalar(0));
+}
+
+void GradientSum::clear(const Var& recorded) {
+  const auto zero = [&](Parameter& p) {
+    assign(p, recorded.tape()->input(Tensor::zeros(p.shape(), p.dtype())));
+  };
+  for (Parameter& s : sums_) zero(s);
+  zero(weight_);
+}
+
+Parameters GradientSum::state() const {
+  Parameters all{weight_};
+  all.insert(all.end(), sums_.begin(), sums_.end());
+  return all;
+}
+
+}  // namespace xtape::optim

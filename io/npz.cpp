@@ -111,6 +111,7 @@ std::vector<std::byte> decompress(const std::string& where, zip_t* zip, const Me
 
 std::vector<NamedTensor> read(const std::string& path, zip_t* zip, std::uint64_t size,
                               const NpzOptions& options) {
+  if (size == 0) throw DataError(path, "is empty: no zip archive");  // libzip would take it for one
   // (A limit below 2^62 keeps the sums in list() in range.)
   const std::uint64_t most = std::uint64_t{1} << 62;
   const std::uint64_t allowed =

@@ -76,7 +76,7 @@ TEST_CASE("npz archives that break a rule are refused", "[io][npz]") {
   if (!has_zip()) return;
   const std::string good = io::encode_npz({{"aa", Tensor({1, 2})}, {"ab", Tensor({3, 4})}});
   CHECK(error_of(good) == "nothing");
-  check_has(error_of(""), "is no zip archive");
+  check_has(error_of(""), "is empty: no zip archive");
   check_has(error_of(good.substr(0, good.size() - 30)), "is no zip archive");
   check_has(error_of(replaced(good, "ab.npy", "aa.npy")), "array 'aa' stands twice");
   check_has(error_of(replaced(good, "ab.npy", "ab.txt")), "'ab.txt' is no array");

@@ -157,11 +157,16 @@ TEST_CASE("of several checkpoints the last are kept and the newest whole one is 
   CHECK(found.damaged[0].find("the file has") != std::string::npos);
   CHECK(found.damaged[1].find(name_of(4) + "] is damaged: its CRC-32") != std::string::npos);
 
+  // What a dead writer of another step left goes with the next save.
+  const std::string leftover = "runs/1/" + name_of(99) + ".tmp-0123456789ab";
+  folder.write(leftover, "dead");
+
   // Who goes on from there does not lose the whole one to the damaged ones.
   Resumable again;
   again.checkpoint().load(found.path);
   again.checkpoint().save_in(runs, 1);
   CHECK((exists(3) && exists(4) && exists(5)));
+  CHECK_FALSE(fs::exists(folder / leftover));
   again.train(1);
   again.checkpoint().save_in(runs, 1);
   CHECK((!exists(3) && exists(4) && exists(5)));

@@ -62,7 +62,7 @@ TEST_CASE("a strict load names everything that does not fit and changes nothing"
   CHECK(report.mismatched.size() == 2);
   CHECK_FALSE(report.complete());
   CHECK(identical(net.parameters()[0].value(), Tensor::ones({4, 3})));
-  for (const std::size_t i : {1, 2, 3}) CHECK(identical(net.parameters()[i].value(), before[i]));
+  for (std::size_t i = 1; i < 4; ++i) CHECK(identical(net.parameters()[i].value(), before[i]));
 }
 
 TEST_CASE("a damaged tensor leaves every parameter as it was", "[io][parameters]") {

@@ -8,11 +8,14 @@
 #include <vector>
 
 #include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/shown.hpp>
 #include <xtape/data/csv.hpp>
 #include <xtape/data/reader.hpp>
 
 namespace xtape::data {
 namespace {
+
+using xtape::detail::shown;
 
 constexpr std::int64_t kMaxLabel = std::numeric_limits<std::int32_t>::max();
 
@@ -22,26 +25,10 @@ std::string_view trimmed(std::string_view s) {
   return s.substr(first, s.find_last_not_of(" \t\r") - first + 1);
 }
 
-// What a message shows of the file: its beginning, in quotes, printable whatever it holds.
-std::string shown(std::string_view text) {
-  constexpr std::size_t kMost = 24;
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string s = "'";
-  for (const char c : text.substr(0, kMost)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f) {
-      s += c;
-    } else {
-      s += {'\\', 'x', kDigits[byte / 16], kDigits[byte % 16]};
-    }
-  }
-  return s + (text.size() > kMost ? "…'" : "'");
-}
-
 // The lines of a file without their ends, counted from 1.
 class Lines {
  public:
-  explicit Lines(const std::string& path) : file_(path), buffer_(kBuffer, '\0') {}
+  explicit Lines(detail::Reader file) : file_(std::move(file)), buffer_(kBuffer, '\0') {}
 
   // False at the end. `line` holds until the next call.
   bool next(std::string_view& line) {
@@ -79,8 +66,8 @@ class Lines {
 // The rows of a table, one at a time: numbers, and the text that each was made of.
 class Rows {
  public:
-  Rows(const std::string& path, const CsvOptions& options)
-      : path_(path), options_(options), lines_(path) {
+  Rows(detail::Reader file, const CsvOptions& options)
+      : path_(file.path()), options_(options), lines_(std::move(file)) {
     std::string_view names;
     if (options.header) lines_.next(names);
   }
@@ -239,21 +226,21 @@ void append(const Rows& rows, std::size_t first, std::size_t last, double scale,
 }
 
 template <class T>
-Tensor matrix(const std::string& path, const CsvOptions& options) {
-  Rows rows(path, options);
+Tensor matrix(detail::Reader file, const CsvOptions& options) {
+  Rows rows(std::move(file), options);
   std::vector<T> numbers;
   std::int64_t n = 0;
   for (; rows.next(); ++n) append(rows, 0, rows.values().size(), options.scale, numbers);
-  if (n == 0) throw_no_rows(path);
+  if (n == 0) throw_no_rows(rows.path());
   return Tensor::from(numbers, {n, static_cast<std::int64_t>(rows.values().size())});
 }
 
 template <class T>
-Dataset examples(const std::string& path, const CsvOptions& options) {
-  Rows rows(path, options);
+Dataset examples(detail::Reader file, const CsvOptions& options) {
+  Rows rows(std::move(file), options);
   std::vector<T> inputs;
   std::vector<std::int64_t> labels;
-  if (!rows.next()) throw_no_rows(path);
+  if (!rows.next()) throw_no_rows(rows.path());
   const LabelColumns columns(rows, options.labels);
   const std::size_t width = rows.values().size(), after = columns.first + columns.count;
   const bool one_hot = options.labels.is_one_hot();
@@ -270,30 +257,48 @@ Dataset examples(const std::string& path, const CsvOptions& options) {
   d.classes = one_hot           ? options.labels.count()
               : options.classes ? options.classes
                                 : *std::max_element(labels.begin(), labels.end()) + 1;
-  d.name = path.substr(path.find_last_of('/') + 1);
+  d.name = rows.path().substr(rows.path().find_last_of('/') + 1);
   return d;
+}
+
+Tensor matrix(const char* where, detail::Reader file, const CsvOptions& options) {
+  check(where, options);
+  return dispatch_floating(
+      options.dtype, [&](auto zero) { return matrix<decltype(zero)>(std::move(file), options); });
+}
+
+Dataset examples(const char* where, detail::Reader file, const CsvOptions& options) {
+  check(where, options);
+  if (options.labels.is_one_hot() && options.labels.count() < 1) {
+    throw ValueError(where, "one-hot of " + std::to_string(options.labels.count()) +
+                                " columns: must be 1 or more");
+  }
+  if (options.classes < 0) {
+    throw ValueError(where, "classes = " + std::to_string(options.classes) +
+                                ": must be 1 or more, or 0 to count them");
+  }
+  return dispatch_floating(
+      options.dtype, [&](auto zero) { return examples<decltype(zero)>(std::move(file), options); });
 }
 
 }  // namespace
 
 Tensor read_csv_matrix(const std::string& path, const CsvOptions& options) {
-  check("read_csv_matrix", options);
-  return dispatch_floating(options.dtype,
-                           [&](auto zero) { return matrix<decltype(zero)>(path, options); });
+  return matrix("read_csv_matrix", detail::Reader(path), options);
+}
+
+Tensor decode_csv_matrix(std::span<const std::byte> bytes, const std::string& name,
+                         const CsvOptions& options) {
+  return matrix("decode_csv_matrix", detail::Reader(bytes, name), options);
 }
 
 Dataset read_csv(const std::string& path, const CsvOptions& options) {
-  check("read_csv", options);
-  if (options.labels.is_one_hot() && options.labels.count() < 1) {
-    throw ValueError("read_csv", "one-hot of " + std::to_string(options.labels.count()) +
-                                     " columns: must be 1 or more");
-  }
-  if (options.classes < 0) {
-    throw ValueError("read_csv", "classes = " + std::to_string(options.classes) +
-                                     ": must be 1 or more, or 0 to count them");
-  }
-  return dispatch_floating(options.dtype,
-                           [&](auto zero) { return examples<decltype(zero)>(path, options); });
+  return examples("read_csv", detail::Reader(path), options);
+}
+
+Dataset decode_csv(std::span<const std::byte> bytes, const std::string& name,
+                   const CsvOptions& options) {
+  return examples("decode_csv", detail::Reader(bytes, name), options);
 }
 
 }  // namespace xtape::data

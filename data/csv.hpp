@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include <xtape/autodiff/tensor.hpp>
@@ -56,6 +58,9 @@ struct CsvOptions {
 /// @throws DTypeError unless options.dtype is floating. @throws ValueError for a delimiter that
 ///   numbers or line ends are made of.
 Tensor read_csv_matrix(const std::string& path, const CsvOptions& options = {});
+/// The same for bytes in memory; `name` stands for the path in messages.
+Tensor decode_csv_matrix(std::span<const std::byte> bytes, const std::string& name = "memory",
+                         const CsvOptions& options = {});
 
 /// The same table as examples: inputs [rows, columns that are not labels] of options.dtype, labels
 /// [rows] i64, named after the file.
@@ -64,5 +69,8 @@ Tensor read_csv_matrix(const std::string& path, const CsvOptions& options = {});
 ///   0s; at `path` when the label columns leave no input. @throws ValueError for a negative
 ///   options.classes, or one-hot of less than 1 column.
 Dataset read_csv(const std::string& path, const CsvOptions& options = {});
+/// The same for bytes in memory; `name` stands for the path in messages.
+Dataset decode_csv(std::span<const std::byte> bytes, const std::string& name = "memory",
+                   const CsvOptions& options = {});
 
 }  // namespace xtape::data

@@ -179,14 +179,11 @@ void put_u32(Bytes& out, std::uint64_t v) {
     out.push_back(static_cast<unsigned char>(v >> shift));
 }
 
-}  // namespace
-
-Tensor read_idx(const std::string& path, const IdxOptions& options) {
+Tensor read(detail::Reader& file, const IdxOptions& options) {
   if (options.scale != 1 && options.dtype && !is_floating(*options.dtype)) {
     throw DTypeError("read_idx", std::string("a scale and dtype ") + name(*options.dtype) +
                                      ": scaled numbers need f32 or f64");
   }
-  detail::Reader file(path);
   const Header h = read_header(file);
   const DType dtype = options.dtype.value_or(h.type->dtype);
   if (options.scale != 1 && !is_floating(dtype)) {
@@ -207,6 +204,19 @@ Tensor read_idx(const std::string& path, const IdxOptions& options) {
     }
   });
   return t;
+}
+
+}  // namespace
+
+Tensor read_idx(const std::string& path, const IdxOptions& options) {
+  detail::Reader file(path);
+  return read(file, options);
+}
+
+Tensor decode_idx(std::span<const std::byte> bytes, const std::string& name,
+                  const IdxOptions& options) {
+  detail::Reader file(bytes, name);
+  return read(file, options);
 }
 
 void write_idx(const std::string& path, const Tensor& t) {

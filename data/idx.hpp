@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 
 #include <xtape/autodiff/tensor.hpp>
@@ -26,6 +28,9 @@ struct IdxOptions {
 ///   without axes or with more than 8, shorter or longer than its extents say, or corrupt gzip.
 /// @throws DTypeError for floating numbers read as i64, or a scale and a result not floating.
 Tensor read_idx(const std::string& path, const IdxOptions& options = {});
+/// The same for bytes in memory; `name` stands for the path in messages.
+Tensor decode_idx(std::span<const std::byte> bytes, const std::string& name = "memory",
+                  const IdxOptions& options = {});
 
 /// Writes an i64 tensor of 1 to 8 axes and values 0…255 as IDX type 0x08 (u8); as gzip when `path`
 /// ends in ".gz". `path` appears whole or not at all: a temporary file beside it is renamed.

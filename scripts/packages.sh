@@ -39,4 +39,4 @@ try_install() {
   done
 }
 
-XTAPE_BUILD_PACKAGES="g++ cmake ninja-build libxtensor-dev libxtensor-blas-dev libopenblas-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev"
+XTAPE_BUILD_PACKAGES="g++ cmake ninja-build libxtensor-dev libxtensor-blas-dev libopenblas-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev libzip-dev"

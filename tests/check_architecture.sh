@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Who may include whom: autodiff knows nothing above it; nn and optim include autodiff only, data
-# too; public headers include no xtensor but for the one made for it; ops are listed by the registry
+# and io too; public headers include no xtensor but for the one made for it; ops are listed by the registry
 # only; the library never prints. Run from the top of the source tree.
 set -u
 status=0
@@ -15,13 +15,13 @@ refuse() { # text, pattern, files…
 files() { find "$@" -name '*.hpp' -o -name '*.cpp' | sort; }
 
 refuse 'autodiff includes a room above it' '#include <xtape/(nn|optim|data|io)/' $(files autodiff)
-for room in nn optim data; do
-  for other in nn optim data; do
+for room in nn optim data io; do
+  for other in nn optim data io; do
     [ $room = $other ] || refuse "$room includes $other" "#include <xtape/$other/" $(files $room)
   done
 done
 refuse 'a public header includes xtensor' '#include [<"]xt(ensor|simd|l)' \
-  $(find autodiff nn optim data xtape.hpp -name '*.hpp' ! -path 'autodiff/xtensor.hpp')
-refuse 'the library prints' 'std::(cout|cerr|clog)|[^sn]printf *\(' $(files autodiff nn optim data)
+  $(find autodiff nn optim data io xtape.hpp -name '*.hpp' ! -path 'autodiff/xtensor.hpp')
+refuse 'the library prints' 'std::(cout|cerr|clog)|[^sn]printf *\(' $(files autodiff nn optim data io)
 refuse 'a list of ops beside the registry' 'switch *\(.*op' $(files autodiff)
 exit $status

@@ -3,35 +3,44 @@
 
 #include <xtape/autodiff/memory.hpp>
 
+#include "heap.hpp"
 #include "support.hpp"
 
 // Steps of training that allocate nothing, and segments that are computed again instead of kept.
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define XTAPE_COUNT_HEAP 0
-#else
-#define XTAPE_COUNT_HEAP 1
+#if XTAPE_COUNT_HEAP
 // Every request to the heap of the whole process goes through here.
 namespace {
-std::atomic<std::size_t> heap_requests{0};
+std::atomic<std::size_t> requests{0}, bytes{0};
+void count(std::size_t n) {
+  requests.fetch_add(1, std::memory_order_relaxed);
+  bytes.fetch_add(n, std::memory_order_relaxed);
 }
+}  // namespace
 extern "C" {
 void* __libc_malloc(std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
 void* malloc(std::size_t n) noexcept {
-  heap_requests.fetch_add(1, std::memory_order_relaxed);
+  count(n);
   return __libc_malloc(n);
 }
 void* calloc(std::size_t k, std::size_t n) noexcept {
-  heap_requests.fetch_add(1, std::memory_order_relaxed);
+  count(k * n);
   return __libc_calloc(k, n);
 }
+void* realloc(void* p, std::size_t n) noexcept {
+  count(n);
+  return __libc_realloc(p, n);
+}
 void* aligned_alloc(std::size_t a, std::size_t n) noexcept {
-  heap_requests.fetch_add(1, std::memory_order_relaxed);
+  count(n);
   return __libc_memalign(a, n);
 }
 }
+std::size_t xtape::test::heap_requests() { return requests.load(); }
+std::size_t xtape::test::heap_bytes() { return bytes.load(); }
 #endif
 
 namespace xtape {
@@ -41,9 +50,9 @@ namespace {
 template <class F>
 std::size_t requests_of(F&& step) {
   for (int i = 0; i < 5; ++i) step();
-  const std::size_t before = heap_requests.load();
+  const std::size_t before = test::heap_requests();
   for (int i = 0; i < 10; ++i) step();
-  return heap_requests.load() - before;
+  return test::heap_requests() - before;
 }
 
 struct Training {
@@ -63,7 +72,7 @@ struct Training {
 #if XTAPE_COUNT_HEAP
 TEST_CASE("a training step asks the heap for nothing, eagerly and as a program", "[memory]") {
   Training t;
-  REQUIRE(heap_requests.load() > 0);  // the counter counts
+  REQUIRE(test::heap_requests() > 0);  // the counter counts
   CHECK(requests_of([&] {
           Tape tape;
           const Var loss = nn::cross_entropy(t.net(tape.input(t.x)), t.labels);

@@ -32,7 +32,7 @@ int gradcheck(const GradcheckCommand& o) {
   const nn::NamedLoss loss = nn::loss(o.loss);
   Rng rng(o.seed);
   n.net.initialize(rng.split(1));
-  const std::int64_t outputs = n.net.output_shape({1, n.inputs})[1];
+  const std::int64_t outputs = n.net.output_shape({2, n.inputs})[1];
   const Tensor x = rng.uniform({o.samples, n.inputs}, 0, 1, f64);
   Tensor labels = Tensor::empty({o.samples}, i64);
   for (std::int64_t i = 0; i < o.samples; ++i) {

@@ -14,7 +14,7 @@ inline void check_fit(const nn::TextNetwork& n, std::int64_t inputs, std::int64_
                                   " numbers, the data has " + std::to_string(inputs) +
                                   ": begin with " + std::to_string(inputs));
   }
-  const std::int64_t outputs = n.net.output_shape({1, inputs})[1];
+  const std::int64_t outputs = n.net.output_shape({2, inputs})[1];
   if (outputs == classes || (outputs == 1 && classes <= 2)) return;
   throw ParseError("--net", "the network has " + std::to_string(outputs) + " outputs, the data " +
                                 std::to_string(classes) +

@@ -160,7 +160,7 @@ std::string KindWord::str() const {
     const KindArgument& a = kind->arguments[i];
     if (a.type == Type::flag) {
       if (!texts[i].empty()) s += ":" + texts[i];
-    } else if (!a.usual) {
+    } else if (!a.usual || (i == 0 && texts[i] != a.usual)) {
       s += ":" + texts[i];
     } else if (texts[i] != a.usual) {
       s += std::string(":") + a.name + "=" + texts[i];

@@ -100,7 +100,12 @@ Var BatchNorm::forward(const Var& x) const {
 std::string BatchNorm::describe() const {
   const std::string axes = axes_ ? std::to_string(*axes_) + "d" : "";
   std::string s = (instance_ ? "InstanceNorm" : "BatchNorm") + axes + "(";
-  s += channels_ == infer ? "?" : std::to_string(channels_);
+  const Parameters& sized = own_parameters().empty() ? own_buffers() : own_parameters();
+  if (!sized.empty() && sized[0].has_value()) {
+    s += std::to_string(sized[0].size());
+  } else {
+    s += channels_ == infer ? "?" : std::to_string(channels_);
+  }
   return s + (options_.affine ? ")" : ", no weight)");
 }
 

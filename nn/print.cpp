@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include <xtape/autodiff/error.hpp>
+#include <xtape/nn/graph.hpp>
 #include <xtape/nn/layers.hpp>
 
 namespace xtape::nn {
@@ -27,13 +28,37 @@ std::string shown(const Shape& s) {
   return s.rank() == 0 ? s.str() : Shape(s.begin() + 1, s.end()).str();
 }
 
+Row row(const Module& m, const Shape& out) {
+  return {m.path(), m.describe(), shown(out), std::to_string(m.parameter_count())};
+}
+
+// A row for each node, in the order in which they run.
+void collect_nodes(const Graph& graph, Spec& spec, std::vector<Row>& rows) {
+  std::vector<ForwardHook> hooks;
+  for (const auto& c : graph.children()) {
+    hooks.push_back(
+        c.module->add_forward_hook([&](const Module& m, std::span<const Var>, const Var& y) {
+          rows.push_back(row(m, y.shape()));
+        }));
+  }
+  try {
+    spec = graph.output_spec({&spec, 1});
+  } catch (...) {
+    for (ForwardHook& h : hooks) h.remove();
+    throw;
+  }
+  for (ForwardHook& h : hooks) h.remove();
+}
+
 void collect(const Module& m, Spec& spec, std::vector<Row>& rows) {
   if (const auto* seq = dynamic_cast<const Sequential*>(&m)) {
     for (const auto& c : seq->children()) collect(*c.module, spec, rows);
-    return;
+  } else if (const auto* graph = dynamic_cast<const Graph*>(&m)) {
+    collect_nodes(*graph, spec, rows);
+  } else {
+    spec = m.output_spec({&spec, 1});
+    rows.push_back(row(m, spec.shape));
   }
-  spec = m.output_spec({&spec, 1});
-  rows.push_back({m.path(), m.describe(), shown(spec.shape), std::to_string(m.parameter_count())});
 }
 
 void flatten(const Module& m, std::vector<const Module*>& out) {

@@ -186,6 +186,19 @@ TEST_CASE("texts in lines make graphs", "[nn][graph][text]") {
   CHECK(identical(again.graph->run({&in, 1})[0].value(), out[0].value()));
 }
 
+TEST_CASE("a summary has a row for each node", "[nn][graph]") {
+  const nn::TextNetwork t = nn::parse_network(
+      "x = input:1x6x6\na = conv2d:2:3 (x)\nf = flatten (a)\ny = dense:4 (f)\nn = batchnorm (y)\n");
+  CHECK(nn::summary(t.net, t.samples[0]) ==
+        "name  layer                         output shape  parameters\n"
+        "      input                         (1, 6, 6)               \n"
+        "0.a   Conv2d(1 → 2, window (3, 3))  (2, 4, 4)             20\n"
+        "0.f   Flatten()                     (32,)                  0\n"
+        "0.y   Dense(32 → 4)                 (4,)                 132\n"
+        "0.n   BatchNorm(4)                  (4,)                   8\n"
+        "total: 160 parameters\n");
+}
+
 TEST_CASE("words make every kind of layers", "[nn][text]") {
   const auto check = [](const std::string& text, const Shape& sample, const Shape& out) {
     INFO(text);

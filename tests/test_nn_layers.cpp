@@ -355,6 +355,51 @@ TEST_CASE("embeddings take indices and keep the row of padding", "[nn][layers]")
   CHECK(net.output_shape({5, 6}) == Shape{5, 6, 2});
 }
 
+TEST_CASE("open layers become what they would have been", "[nn][layers][lazy]") {
+  const auto check = [](const nn::Module& open, const nn::Module& known, const Shape& in) {
+    INFO(known.describe());
+    for (const Parameters& list : {open.parameters(), open.buffers()}) {
+      for (const Parameter& p : list) {
+        if (p.name() != "weight_hh_l0" && p.name() != "bias_hh_l0" &&
+            p.name() != "num_batches_tracked") {
+          REQUIRE_ERROR(p.value(), ValueError, "no value yet");
+        }
+      }
+    }
+    const auto clone = open.clone();
+    open.build(in);
+    for (const nn::Module* m : {&open, clone.get()}) {
+      CHECK(m->output_shape(in) == known.output_shape(in));
+      const Parameters p = m->parameters(), q = known.parameters();
+      REQUIRE(p.size() == q.size());
+      for (std::size_t i = 0; i < p.size(); ++i) CHECK(identical(p[i].value(), q[i].value()));
+      for (std::size_t i = 0; i < m->buffers().size(); ++i) {
+        CHECK(identical(m->buffers()[i].value(), known.buffers()[i].value()));
+      }
+    }
+  };
+  const nn::ConvLayerOptions conv{.groups = 2, .bias_init = nn::lecun_normal()};
+  check(nn::Conv2d(kOpen, 4, 3, conv), nn::Conv2d(6, 4, 3, conv), {2, 6, 5, 5});
+  check(nn::ConvTranspose1d(kOpen, 4, 3), nn::ConvTranspose1d(6, 4, 3), {2, 6, 5});
+  check(nn::Dense(kOpen, 4, {.bias_init = nn::lecun_normal()}),
+        nn::Dense(6, 4, {.bias_init = nn::lecun_normal()}), {2, 6});
+  check(nn::BatchNorm2d(kOpen), nn::BatchNorm2d(6), {2, 6, 3, 3});
+  check(nn::GroupNorm(3, kOpen), nn::GroupNorm(3, 6), {2, 6, 3});
+  check(nn::LayerNorm(kOpen), nn::LayerNorm(6), {2, 6});
+  check(nn::RMSNorm(kOpen), nn::RMSNorm(6), {2, 6});
+  check(nn::LSTM(kOpen, 4), nn::LSTM(6, 4), {3, 2, 6});
+}
+
+TEST_CASE("a convolution's fans count what a unit sees", "[nn][layers][init]") {
+  const auto spread = [](const nn::Module& m) {
+    return std::sqrt(mean(square(m.parameters()[0].value())).item());
+  };
+  const nn::ConvLayerOptions o{.groups = 4, .weight_init = nn::he_normal(), .dtype = f64};
+  CHECK(spread(nn::Conv2d(64, 64, 5, o)) == Approx(std::sqrt(2.0 / (16 * 25))).epsilon(0.02));
+  const nn::ConvLayerOptions back{.weight_init = nn::he_normal(nn::Fan::out), .dtype = f64};
+  CHECK(spread(nn::Conv2d(64, 32, 5, back)) == Approx(std::sqrt(2.0 / (32 * 25))).epsilon(0.02));
+}
+
 TEST_CASE("layers refuse what does not fit", "[nn][layers][errors]") {
   REQUIRE_ERROR(nn::Conv2d(0, 3, 3), ValueError, "[Conv2d] 0 → 3 channels");
   REQUIRE_ERROR(nn::Conv2d(4, 6, 3, {.groups = 4}), ValueError, "4 groups");

@@ -21,9 +21,14 @@ class Error : public std::runtime_error {
   Error(std::string_view where, const std::string& what);
   /// The op, function or module path that threw, e.g. "matmul" or "encoder.2".
   const std::string& where() const noexcept { return where_; }
+  /// The path of the module of a network in which it happened, "encoder.2"; empty outside of one.
+  const std::string& module() const noexcept { return module_; }
+  /// Puts a module's path in front of the text, `[path] where: what`, unless one is there: the
+  /// innermost module counts.
+  void set_module(const std::string& path);
 
  private:
-  std::string where_;
+  std::string where_, module_;
 };
 
 /// Shapes that do not fit the op's rule.

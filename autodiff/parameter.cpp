@@ -9,6 +9,12 @@ void detail::throw_empty_parameter() {
                    "without bias has an empty one)");
 }
 
+void detail::throw_without_value(const std::string& name) {
+  throw ValueError(name,
+                   "the parameter has no value yet, as its shape follows from the first input: "
+                   "call net.build(shape of an input), or run the network once, before this");
+}
+
 void* detail::unshared(Parameter& p) {
   Tensor& value = p.data().value;
   if (!value.unique()) value = value.clone();
@@ -17,11 +23,16 @@ void* detail::unshared(Parameter& p) {
 
 void detail::touch(Parameter& p) { ++p.data().version; }
 
+namespace {
+void check_floating(const std::string& name, const Tensor& value) {
+  if (is_floating(value.dtype())) return;
+  throw DTypeError(name, std::string("a parameter of dtype ") + xtape::name(value.dtype()) +
+                             ": only f32 and f64 have gradients");
+}
+}  // namespace
+
 Parameter::Parameter(Tensor value, std::string name) {
-  if (!is_floating(value.dtype())) {
-    throw DTypeError(name, std::string("a parameter of dtype ") + xtape::name(value.dtype()) +
-                               ": only f32 and f64 have gradients");
-  }
+  check_floating(name, value);
   data_ = detail::Ref(new detail::ParameterData);
   data_->name = std::move(name);
   data_->value = std::move(value);
@@ -35,6 +46,21 @@ Parameter Parameter::buffer(Tensor value, std::string name) {
   p.data_->value = std::move(value);
   p.data_->frozen = p.data_->buffer = true;
   return p;
+}
+
+Parameter Parameter::later(std::string name, bool buffer) {
+  Parameter p;
+  p.data_ = detail::Ref(new detail::ParameterData);
+  p.data_->name = std::move(name);
+  p.data_->frozen = p.data_->buffer = buffer;
+  return p;
+}
+
+void Parameter::materialize(Tensor value) {
+  if (has_value()) throw ValueError(name(), "has a value already: use assign");
+  if (!is_buffer()) check_floating(name(), value);
+  value.raw();  // throws for one without elements
+  data_->value = std::move(value);
 }
 
 void Parameter::assign(Tensor value) {

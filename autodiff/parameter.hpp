@@ -34,6 +34,7 @@ struct ParameterData : Counted {
 };
 inline void destroy(ParameterData* p) noexcept { delete p; }
 [[noreturn]] void throw_empty_parameter();
+[[noreturn]] void throw_without_value(const std::string& name);
 }  // namespace detail
 
 /// A value that training changes: a name and a floating Tensor, shared by every copy of the handle.
@@ -51,18 +52,30 @@ class Parameter {
   /// means. It is used like a parameter, is always frozen, and needs no tape.
   static Parameter buffer(Tensor value, std::string name = "buffer");
 
+  /// A parameter (or buffer) whose shape is not known yet: until materialize(), whoever reads it
+  /// gets a ValueError that names it. Layers of open sizes have such ones.
+  static Parameter later(std::string name = "parameter", bool buffer = false);
+  /// Gives one made by later() its value. @throws ValueError when it has one; DTypeError unless
+  /// `value` is f32 or f64, or this is a buffer.
+  void materialize(Tensor value);
+  /// False before materialize().
+  bool has_value() const { return data().value.defined(); }
+
   /// The path in its network, e.g. "0.weight".
   const std::string& name() const { return data().name; }
   /// Containers call it when they take a layer in.
   void rename(std::string name) { data().name = std::move(name); }
   /// The present value.
-  const Tensor& value() const { return data().value; }
+  const Tensor& value() const {
+    if (!has_value()) detail::throw_without_value(name());
+    return data_->value;
+  }
   /// Of the value.
-  const Shape& shape() const { return data().value.shape(); }
+  const Shape& shape() const { return value().shape(); }
   /// Of the value: f32 or f64.
-  DType dtype() const { return data().value.dtype(); }
+  DType dtype() const { return value().dtype(); }
   /// Number of elements.
-  std::int64_t size() const { return data().value.size(); }
+  std::int64_t size() const { return value().size(); }
 
   /// Replaces the value. A tape that has read the old one refuses to differentiate afterwards.
   /// @throws ShapeError or DTypeError, naming the parameter, when they differ from the old ones.

@@ -1,19 +1,127 @@
 #include <algorithm>
+#include <unordered_set>
 
-#include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/diagnostics.hpp>
+#include <xtape/autodiff/program/graph.hpp>
 #include <xtape/nn/module.hpp>
 
 namespace xtape::nn {
 
-Parameters Module::parameters() const {
-  Parameters all = own_;
+/// How a parameter gets its value, shared by all who have the parameter.
+struct Module::Recipe {
+  static constexpr std::uint64_t kTouched = ~std::uint64_t{0};  // no default_version
+
+  Initializer init;
+  Fans fans;
+  std::uint64_t default_version = 0;  // of the parameter while its value is the default one
+  Rng stream;                         // of the last draw: that of a value to come
+  DType drawn;                        // in which a value to come would have been drawn,
+  DType dtype;                        // and to which converted since
+
+  Tensor draw(const Shape& shape) {
+    Rng rng = stream;
+    return init.draw(shape, fans, drawn, rng).to(dtype);
+  }
+};
+
+Var Module::forward_all(std::span<const Var> xs) const {
+  if (xs.size() != 1) {
+    throw ValueError(describe(), std::to_string(xs.size()) + " inputs: it takes one");
+  }
+  return forward(xs[0]);
+}
+
+Var Module::operator()(const Var& x) const {
+  return located([&] {
+    Var y = forward(x);
+    if (!hooks_.empty()) call_hooks({&x, 1}, y);
+    return y;
+  });
+}
+
+Var Module::operator()(std::span<const Var> xs) const {
+  return located([&] {
+    Var y = forward_all(xs);
+    if (!hooks_.empty()) call_hooks(xs, y);
+    return y;
+  });
+}
+
+DType Module::input_dtype() const {
+  if (!own_.empty()) return own_[0].has_value() ? own_[0].dtype() : recipes_[0]->dtype;
   for (const Child& c : children_) {
-    for (const Parameter& p : c.module->parameters()) {
-      // A shared parameter counts once, where it first stands.
-      if (std::find(all.begin(), all.end(), p) == all.end()) all.push_back(p);
+    if (!c.module->parameters().empty() || c.module->input_dtype() == i64) {
+      return c.module->input_dtype();
     }
   }
+  return f32;
+}
+
+Spec Module::output_spec(std::span<const Spec> in) const {
+  program::Capture capture;  // nothing is computed, and what is assigned is forgotten
+  std::vector<Var> xs;
+  for (const Spec& s : in) xs.push_back(capture.input(s));
+  return (*this)(std::span<const Var>(xs)).value().spec();
+}
+
+Shape Module::output_shape(const Shape& in) const {
+  const Spec spec{in, input_dtype()};
+  return output_spec({&spec, 1}).shape;
+}
+
+void Module::collect(Parameters& all, Parameters Module::*list) const {
+  for (const Parameter& p : this->*list) {
+    // A shared parameter counts once, where it first stands.
+    if (std::find(all.begin(), all.end(), p) == all.end()) all.push_back(p);
+  }
+  for (const Child& c : children_) c.module->collect(all, list);
+}
+
+Parameters Module::parameters() const {
+  Parameters all;
+  collect(all, &Module::own_);
   return all;
+}
+
+Parameters Module::buffers() const {
+  Parameters all;
+  collect(all, &Module::buffers_);
+  return all;
+}
+
+Parameters Module::parameters(const std::function<bool(const Parameter&)>& wanted) const {
+  Parameters out;
+  for (const Parameter& p : parameters()) {
+    if (wanted(p)) out.push_back(p);
+  }
+  return out;
+}
+
+namespace {
+bool matches(std::string_view pattern, std::string_view text) {
+  if (pattern.empty()) return text.empty();
+  if (pattern[0] == '*') {
+    for (std::size_t skip = 0; skip <= text.size(); ++skip) {
+      if (matches(pattern.substr(1), text.substr(skip))) return true;
+    }
+    return false;
+  }
+  return !text.empty() && (pattern[0] == '?' || pattern[0] == text[0]) &&
+         matches(pattern.substr(1), text.substr(1));
+}
+}  // namespace
+
+Parameters Module::parameters(const std::string& pattern) const {
+  return parameters([&](const Parameter& p) { return matches(pattern, p.name()); });
+}
+
+Parameter Module::parameter(const std::string& path) const {
+  std::string names;
+  for (const Parameter& p : parameters()) {
+    if (p.name() == path) return p;
+    names += (names.empty() ? "" : ", ") + p.name();
+  }
+  throw ValueError("parameter", "'" + path + "' is not one of " + names);
 }
 
 std::int64_t Module::parameter_count() const {
@@ -22,76 +130,192 @@ std::int64_t Module::parameter_count() const {
   return n;
 }
 
-void Module::draw(const Rng& rng, std::uint64_t& next, bool untouched_only) {
-  for (std::size_t i = 0; i < own_.size(); ++i) {
-    Parameter& p = own_[i];
-    Recipe& r = recipes_[i];
-    Rng stream = rng.split(next++);
-    if (untouched_only && p.version() != r.default_version) continue;
-    p.assign(r.init.draw(p.shape(), r.fans, p.dtype(), stream));
-    if (untouched_only) r.default_version = p.version();
-  }
-  for (const Child& c : children_) c.module->draw(rng, next, untouched_only);
+void Module::visit(const std::function<void(Module&)>& f) {
+  f(*this);
+  for (const Child& c : children_) c.module->visit(f);
+}
+
+void Module::draw(const Rng& rng, std::uint64_t next, bool untouched_only) {
+  std::unordered_set<const detail::ParameterData*> seen;
+  visit([&](Module& m) {
+    for (std::size_t i = 0; i < m.own_.size(); ++i) {
+      Parameter& p = m.own_[i];
+      Recipe& r = *m.recipes_[i];
+      if (!seen.insert(p.id()).second) continue;
+      const Rng stream = rng.split(next++);
+      const bool value = p.has_value();
+      if (untouched_only && value && p.version() != r.default_version) continue;
+      if (untouched_only && !value && r.default_version == Recipe::kTouched) continue;
+      r.stream = stream;
+      if (value) r.dtype = p.dtype();
+      r.drawn = r.dtype;
+      if (value) p.assign(r.draw(p.shape()));
+      r.default_version = untouched_only ? p.version() : Recipe::kTouched;
+    }
+  });
 }
 
 void Module::initialize(const Rng& rng) {
-  std::uint64_t next = 0;
-  draw(rng, next, false);
+  draw(rng, 0, false);
+  seed(rng);
 }
 
 void Module::draw_untouched(std::uint64_t position) { draw(Rng(0), position, true); }
 
-void Module::override_weights(const Initializer& init) {
-  for (std::size_t i = 0; i < own_.size(); ++i) {
-    if (own_[i].shape().rank() >= 2) recipes_[i].init = init;
-  }
-  for (const Child& c : children_) c.module->override_weights(init);
+void Module::initialize(const Initializer& weights, const Rng& rng) {
+  visit([&](Module& m) {
+    for (std::size_t i = 0; i < m.own_.size(); ++i) {
+      const Parameter& p = m.own_[i];
+      // A bias of open size is one by its name.
+      const bool weight = p.has_value() ? p.shape().rank() >= 2 : m.names_[i].rfind("bias", 0) != 0;
+      if (weight) m.recipes_[i]->init = weights;
+    }
+  });
+  initialize(rng);
 }
 
-void Module::initialize(const Initializer& weights, const Rng& rng) {
-  override_weights(weights);
-  initialize(rng);
+namespace {
+// FNV-1a.
+std::uint64_t hash(const std::string& s) {
+  std::uint64_t h = 0xcbf29ce484222325u;
+  for (const char c : s) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return h;
+}
+
+Generator generator_at(const Rng& rng, const std::string& path) {
+  const Rng own = rng.split(hash(path));
+  return Generator(own.seed(), own.stream());
+}
+}  // namespace
+
+void Module::add_generator() {
+  generator_ = std::make_shared<Generator>(generator_at(Rng(0), path_));
+}
+
+void Module::seed(const Rng& rng) {
+  visit([&](Module& m) {
+    if (m.generator_) *m.generator_ = generator_at(rng, m.path_);
+  });
 }
 
 void Module::to(DType dtype) {
   if (!is_floating(dtype)) {
     throw DTypeError("to", std::string("parameters cannot be ") + name(dtype) + ": f32 or f64");
   }
-  for (Parameter& p : parameters()) p.to(dtype);
+  visit([&](Module& m) {
+    for (std::size_t i = 0; i < m.own_.size(); ++i) {
+      m.recipes_[i]->dtype = dtype;
+      if (m.own_[i].has_value()) m.own_[i].to(dtype);
+    }
+    for (Parameter& b : m.buffers_) {
+      if (b.has_value() && is_floating(b.dtype())) b.to(dtype);
+    }
+  });
 }
 
 void Module::freeze(bool frozen) {
   for (Parameter& p : parameters()) p.freeze(frozen);
 }
 
+void Module::train(bool on) {
+  visit([&](Module& m) { m.training_ = on; });
+}
+
 std::shared_ptr<Module> Module::clone() const {
   Copies copies;
-  return clone_with(copies);
+  const auto copy = clone_with(copies);
+  copy->path_ = path_;
+  return copy;
 }
 
 void Module::detach(Copies& copies) {
   for (std::size_t i = 0; i < own_.size(); ++i) {
     Parameter& p = own_[i];
-    Parameter& copy = copies[p.id()];
+    auto& [copy, recipe] = copies.parameters[p.id()];
     if (!copy.defined()) {
-      copy = Parameter(p.value().clone(), p.name());
+      recipe = std::make_shared<Recipe>(*recipes_[i]);
+      copy = p.has_value() ? Parameter(p.value().clone(), p.name()) : Parameter::later(p.name());
       copy.freeze(p.frozen());
+      // A copy counts its versions from 0: whether the value is still the default one must not be
+      // lost.
+      const bool untouched = p.version() == recipe->default_version;
+      recipe->default_version = untouched ? copy.version() : Recipe::kTouched;
     }
-    // A copy counts its versions from 0: whether the value is still the default one must not be
-    // lost.
-    const bool untouched = p.version() == recipes_[i].default_version;
-    recipes_[i].default_version = untouched ? copy.version() : kTouched;
     p = copy;
+    recipes_[i] = recipe;
   }
-  for (Child& c : children_) c.module = c.module->clone_with(copies);
+  for (Parameter& b : buffers_) {
+    Parameter& copy = copies.parameters[b.id()].first;
+    if (!copy.defined()) {
+      copy = b.has_value() ? Parameter::buffer(b.value().clone(), b.name())
+                           : Parameter::later(b.name(), true);
+    }
+    b = copy;
+  }
+  if (generator_) {
+    auto own = std::make_shared<Generator>(generator_->seed(), generator_->stream());
+    own->seek(static_cast<std::int64_t>(generator_->position().value().item()));
+    generator_ = std::move(own);
+  }
+  hooks_.clear();
+  for (Child& c : children_) {
+    std::shared_ptr<Module>& copy = copies.modules[c.module.get()];
+    if (!copy) {
+      const auto made = c.module->clone_with(copies);
+      copies.modules[c.module.get()] = made;  // the reference above may be gone
+      c.module = made;
+    } else {
+      c.module = copy;
+    }
+  }
 }
 
 Parameter Module::add_parameter(std::string name, const Shape& shape, Initializer init, Fans fans,
                                 DType dtype) {
-  Rng rng = Rng(0).split(own_.size());
-  own_.emplace_back(init.draw(shape, fans, dtype, rng), std::move(name));
-  recipes_.push_back({std::move(init), fans, 0});
+  const Rng stream = Rng(0).split(own_.size());
+  auto recipe = std::make_shared<Recipe>(Recipe{std::move(init), fans, 0, stream, dtype, dtype});
+  const bool open = fans.fan_in == infer || fans.fan_out == infer ||
+                    std::find(shape.begin(), shape.end(), infer) != shape.end();
+  own_.push_back(open ? Parameter::later(name) : Parameter(recipe->draw(shape), name));
+  recipes_.push_back(std::move(recipe));
+  names_.push_back(std::move(name));
   return own_.back();
+}
+
+void Module::materialize(std::size_t k, const Shape& shape, Fans fans) const {
+  Parameter p = own_.at(k);
+  if (p.has_value()) return;
+  Recipe& r = *recipes_[k];
+  r.fans = fans;
+  p.materialize(r.draw(shape));
+}
+
+Parameter Module::add_buffer(std::string name, Tensor value) {
+  buffers_.push_back(value.defined() ? Parameter::buffer(std::move(value), name)
+                                     : Parameter::later(name, true));
+  buffer_names_.push_back(std::move(name));
+  return buffers_.back();
+}
+
+Var Module::read(const Parameter& buffer, const Var& x) {
+  const Tape* tape = x.tape();
+  return tape && tape->recording() ? beside(buffer, x) : Var(buffer.value());
+}
+
+void Module::write(Parameter buffer, const Var& value) {
+  const Tape* tape = value.tape();
+  if (tape && tape->recording()) {
+    assign(buffer, value);
+  } else {
+    buffer.assign(value.value());
+  }
+}
+
+Parameter Module::own(std::string_view name) const {
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (names_[i] == name) return own_[i];
+  }
+  return {};
 }
 
 bool Module::contains(const Module* m) const {
@@ -99,9 +323,25 @@ bool Module::contains(const Module* m) const {
                                   [m](const Child& c) { return c.module->contains(m); });
 }
 
-void Module::prefix(const std::string& path) {
-  for (Parameter& p : own_) p.rename(path + "." + p.name());
-  for (const Child& c : children_) c.module->prefix(path);
+struct Module::Places {
+  std::unordered_set<const Module*> modules;
+  std::unordered_set<const detail::ParameterData*> parameters;
+};
+
+// What stands twice is named by its first place.
+void Module::place(const std::string& path, Places& places) {
+  if (!places.modules.insert(this).second) return;
+  if (generator_ && path != path_) *generator_ = generator_at(Rng(generator_->seed()), path);
+  path_ = path;
+  const std::string front = path.empty() ? "" : path + ".";
+  const auto rename = [&](Parameters& list, const std::vector<std::string>& names) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (places.parameters.insert(list[i].id()).second) list[i].rename(front + names[i]);
+    }
+  };
+  rename(own_, names_);
+  rename(buffers_, buffer_names_);
+  for (const Child& c : children_) c.module->place(front + c.name, places);
 }
 
 void Module::add_child(std::string name, std::shared_ptr<Module> module) {
@@ -109,8 +349,76 @@ void Module::add_child(std::string name, std::shared_ptr<Module> module) {
   if (module->contains(this)) {
     throw ValueError("Module", "child '" + name + "' would contain itself");
   }
-  module->prefix(name);
   children_.push_back({std::move(name), std::move(module)});
+  Places places;
+  place(path_, places);
+}
+
+void Module::tie(const std::string& path, const Parameter& as) {
+  const Parameter old = parameter(path);
+  if (old.shape() != as.shape()) {
+    throw ShapeError("tie", "'" + path + "' of shape " + old.shape().str() + " and '" + as.name() +
+                                "' of shape " + as.shape().str() + ": they must be equal");
+  }
+  if (old.dtype() != as.dtype()) {
+    throw DTypeError("tie", "'" + path + "' is " + name(old.dtype()) + ", '" + as.name() + "' " +
+                                name(as.dtype()));
+  }
+  std::shared_ptr<Recipe> recipe;
+  visit([&](Module& m) {
+    for (std::size_t i = 0; i < m.own_.size(); ++i) {
+      if (m.own_[i] == as) recipe = m.recipes_[i];
+    }
+  });
+  visit([&](Module& m) {
+    for (std::size_t i = 0; i < m.own_.size(); ++i) {
+      if (m.own_[i] != old) continue;
+      m.own_[i] = as;
+      if (recipe) m.recipes_[i] = recipe;
+      m.rebind();
+    }
+  });
+  Places places;
+  place(path_, places);
+}
+
+struct ForwardHook::Data {
+  Function f;
+  bool active = true;
+};
+
+void ForwardHook::remove() {
+  if (data_) data_->active = false;
+}
+
+bool ForwardHook::active() const { return data_ && data_->active; }
+
+ForwardHook Module::add_forward_hook(ForwardHook::Function hook) {
+  ForwardHook handle;
+  handle.data_ = std::make_shared<ForwardHook::Data>(ForwardHook::Data{std::move(hook)});
+  std::erase_if(hooks_, [](const auto& h) { return !h->active; });
+  hooks_.push_back(handle.data_);
+  return handle;
+}
+
+ForwardHook Module::add_output_gradient_hook(std::function<Var(const Var&)> hook) {
+  const ForwardHook handle = add_forward_hook({});
+  handle.data_->f = [hook = std::move(hook), self = std::weak_ptr(handle.data_)](
+                        const Module&, std::span<const Var>, const Var& y) {
+    if (!y.tape()) return;
+    add_gradient_hook(y, [hook, self](const Var& g) {
+      const auto data = self.lock();
+      return data && data->active ? hook(g) : Var();
+    });
+  };
+  return handle;
+}
+
+void Module::call_hooks(std::span<const Var> in, const Var& out) const {
+  for (std::size_t i = 0; i < hooks_.size(); ++i) {
+    const auto hook = hooks_[i];  // it may remove itself
+    if (hook->active) hook->f(*this, in, out);
+  }
 }
 
 Sequential& Sequential::add(std::shared_ptr<Module> layer) {
@@ -129,12 +437,6 @@ std::string Sequential::describe() const {
   std::string s = "Sequential(";
   for (const Child& c : children()) s += (c.name == "0" ? "" : ", ") + c.module->describe();
   return s + ")";
-}
-
-Shape Sequential::output_shape(const Shape& in) const {
-  Shape s = in;
-  for (const Child& c : children()) s = c.module->output_shape(s);
-  return s;
 }
 
 }  // namespace xtape::nn

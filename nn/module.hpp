@@ -2,22 +2,51 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/parameter.hpp>
+#include <xtape/autodiff/random.hpp>
 #include <xtape/nn/init.hpp>
 
 namespace xtape::nn {
 
-/// A part of a network: named parameters, named children, and a function of one input.
+/// An extent that follows from the first input, as in `nn::Dense(nn::infer, 128)`.
+inline constexpr std::int64_t infer = -1;
+
+class Module;
+
+/// Takes a forward hook away again. Copies are handles of the same hook.
+class ForwardHook {
+ public:
+  /// What a hook is called with: the module, what went in, what came out.
+  using Function = std::function<void(const Module&, std::span<const Var>, const Var&)>;
+  ForwardHook() = default;
+  /// The hook is not called any more.
+  void remove();
+  /// False after remove(), and for an empty handle.
+  bool active() const;
+
+ private:
+  friend class Module;
+  struct Data;
+  std::shared_ptr<Data> data_;
+};
+
+/// A part of a network: named parameters, buffers and children, and a function of its inputs.
 ///
 /// Parameters are handles, so copying a module shares its parameters with the copy (and children
 /// are shared whole); clone() makes an independent network. Everything that looks at a network
 /// (counting, dtype change, summary) walks the one ordered list of parameters and children.
+///
+/// train() and eval() change what a module does, freeze() what has a gradient. Both, like all
+/// settings, act on children, which copies share, and on this module alone.
 class Module {
  public:
   virtual ~Module() = default;
@@ -25,30 +54,79 @@ class Module {
   /// The output for input `x`. Records where x is recorded; `net(no_grad(x))` computes only.
   /// @throws ShapeError and DTypeError naming the layer and what it expects.
   virtual Var forward(const Var& x) const = 0;
-  /// The same as forward(x).
-  Var operator()(const Var& x) const { return forward(x); }
+  /// The same for several inputs; a module that says nothing about it takes exactly one.
+  /// @throws ValueError for another number.
+  virtual Var forward_all(std::span<const Var> xs) const;
+  /// forward(x), with the path of the innermost module in front of errors, and forward hooks.
+  Var operator()(const Var& x) const;
+  /// forward_all(xs), likewise.
+  Var operator()(std::span<const Var> xs) const;
+  /// The same for two inputs or more.
+  template <class... V>
+  Var operator()(const Var& a, const Var& b, const V&... more) const {
+    const Var all[] = {a, b, more...};
+    return (*this)(std::span<const Var>(all));
+  }
 
   /// "Dense(784 → 128)".
   virtual std::string describe() const = 0;
-  /// Shape of the output for an input of shape `in`, without computing; ShapeError as forward.
-  virtual Shape output_shape(const Shape& in) const { return in; }
-  /// A network of its own: the same structure and values, no parameter shared with this one; what
-  /// is tied here is tied there.
+  /// The dtype of what it takes: that of its first parameter, or its first child's.
+  virtual DType input_dtype() const;
+  /// Shape of the output for an input of shape `in`, found by recording, without computing; open
+  /// sizes are built. @throws as forward.
+  Shape output_shape(const Shape& in) const;
+  /// The same for several inputs of any dtype.
+  Spec output_spec(std::span<const Spec> in) const;
+  /// Gives parameters of open sizes their values for an input of shape `in`, as the first run does.
+  void build(const Shape& in) const { output_shape(in); }
+  /// The same for several inputs of any dtype.
+  void build(std::span<const Spec> in) const { output_spec(in); }
+
+  /// A network of its own: the same structure, values and modes, no parameter, buffer or module
+  /// shared with this one, no forward hooks; what is tied or stands twice here does so there.
   std::shared_ptr<Module> clone() const;
 
-  /// Every parameter, depth first, in the order of registration. A parameter's name is its path.
+  /// Every parameter, depth first, in the order of registration, shared ones once. A parameter's
+  /// name is its path.
   Parameters parameters() const;
+  /// Those whose names match a pattern, in which `*` stands for any text and `?` for one
+  /// character: "encoder.*", "*.bias".
+  Parameters parameters(const std::string& pattern) const;
+  /// Those for which `wanted` holds.
+  Parameters parameters(const std::function<bool(const Parameter&)>& wanted) const;
+  /// State without a gradient, such as running statistics, in the same order.
+  Parameters buffers() const;
   /// Number of elements of all parameters.
   std::int64_t parameter_count() const;
   /// Draws all parameters afresh by their initialisers: parameter k of the walk from rng.split(k),
-  /// so that the values do not depend on what else was drawn.
+  /// so that the values do not depend on what else was drawn. Also seed(rng).
   void initialize(const Rng& rng);
   /// Gives every weight (rank 2 and more) this initialiser, then draws. Biases keep theirs.
   void initialize(const Initializer& weights, const Rng& rng);
-  /// Converts every parameter to f32 or f64.
+  /// Starts the random numbers of dropout anew: each module has a stream of its own, by its path.
+  void seed(const Rng& rng);
+  /// Converts every parameter and floating buffer to f32 or f64.
   void to(DType dtype);
   /// Keeps every parameter from changing: they join tapes as constants.
   void freeze(bool frozen = true);
+  /// How layers that differ (dropout, batch normalization) behave: in training, as at first, or
+  /// not. A program keeps the mode of its recording.
+  void train(bool on = true);
+  /// train(false).
+  void eval() { train(false); }
+  /// What train() was told.
+  bool training() const { return training_; }
+  /// Makes parameter `path` ("decoder.weight") the same as `as`, from now on one parameter: tied
+  /// weights. @throws ValueError for an unknown path; ShapeError or DTypeError when they differ.
+  void tie(const std::string& path, const Parameter& as);
+  /// The parameter of that path. @throws ValueError listing the paths.
+  Parameter parameter(const std::string& path) const;
+
+  /// Calls `hook` after each call of this module. Hooks do not change anything.
+  ForwardHook add_forward_hook(ForwardHook::Function hook);
+  /// Puts a gradient hook (see add_gradient_hook) on each recorded output of this module from now
+  /// on. Removing the handle stops this, and the hooks that are there.
+  ForwardHook add_output_gradient_hook(std::function<Var(const Var&)> hook);
 
   /// A part of the network, under its name.
   struct Child {
@@ -59,57 +137,110 @@ class Module {
   };
   /// In the order of registration.
   const std::vector<Child>& children() const { return children_; }
+  /// Where it stands in its network, "encoder.2"; empty for the network itself.
+  const std::string& path() const { return path_; }
   /// The parameters of this module alone.
   const Parameters& own_parameters() const { return own_; }
+  /// The buffers of this module alone.
+  const Parameters& own_buffers() const { return buffers_; }
   /// Draws those parameters again that still have the default value they were made with, as
   /// number `position` and on of a larger network. Containers call it.
   void draw_untouched(std::uint64_t position);
 
  protected:
-  /// Parameters already copied, so that tied ones stay tied.
-  using Copies = std::unordered_map<const detail::ParameterData*, Parameter>;
+  struct Recipe;
+  /// What was copied already, so that ties stay.
+  struct Copies {
+    std::unordered_map<const detail::ParameterData*, std::pair<Parameter, std::shared_ptr<Recipe>>>
+        parameters;
+    std::unordered_map<const Module*, std::shared_ptr<Module>> modules;
+  };
   /// A copy with parameters and children of its own.
   virtual std::shared_ptr<Module> clone_with(Copies& copies) const = 0;
+  /// Called when parameters of this module have become other ones, by clone() or tie(): a module
+  /// that keeps handles fetches them again.
+  virtual void rebind() {}
   /// Gives this copy parameters and children of its own.
   void detach(Copies& copies);
-  /// Makes a parameter drawn by `init`, from Rng(0) until initialize() is called.
+  /// Makes a parameter drawn by `init`, from Rng(0) until initialize() is called. With an extent
+  /// or fan that is `infer` it has no value before materialize().
   Parameter add_parameter(std::string name, const Shape& shape, Initializer init, Fans fans,
                           DType dtype);
+  /// Gives own parameter `k` its shape, and the value it would have had if it had been known.
+  void materialize(std::size_t k, const Shape& shape, Fans fans) const;
+  /// Makes a buffer; without a value (a Tensor that is not defined) it gets one by
+  /// Parameter::materialize, before anyone reads it.
+  Parameter add_buffer(std::string name, Tensor value);
+  /// What a buffer holds, for an operation beside `x`: read at every run where x is recorded for a
+  /// program, a constant elsewhere (so that it may be assigned to before the gradient is taken).
+  static Var read(const Parameter& buffer, const Var& x);
+  /// Gives a buffer a new value: in every run of a program where the value is recorded for one, at
+  /// once elsewhere.
+  static void write(Parameter buffer, const Var& value);
   /// Appends a part; the names of its parameters get `name.` in front.
   void add_child(std::string name, std::shared_ptr<Module> module);
+  /// Own parameter of that name, empty where there is none.
+  Parameter own(std::string_view name) const;
+  /// Own parameter as an operand, an empty one where there is none.
+  Var operand(std::string_view name) const {
+    const Parameter p = own(name);
+    return p.defined() ? Var(p) : Var();
+  }
+  /// From now on the module draws random numbers.
+  void add_generator();
+  /// Where it draws them from.
+  Generator& generator() const { return *generator_; }
+  /// Runs f; an error that leaves it gets the path of this module.
+  template <class F>
+  decltype(auto) located(F&& f) const {
+    try {
+      return f();
+    } catch (Error& e) {
+      e.set_module(path_);
+      throw;
+    }
+  }
 
  private:
   bool contains(const Module* m) const;
-  void prefix(const std::string& path);
-  void draw(const Rng& rng, std::uint64_t& next, bool untouched_only);
-  void override_weights(const Initializer& init);
+  void collect(Parameters& all, Parameters Module::*list) const;
+  void visit(const std::function<void(Module&)>& f);
+  struct Places;
+  void place(const std::string& path, Places& places);
+  void draw(const Rng& rng, std::uint64_t next, bool untouched_only);
+  void call_hooks(std::span<const Var> in, const Var& out) const;
 
-  struct Recipe {
-    Initializer init;
-    Fans fans;
-    std::uint64_t default_version;  // of the parameter while its value is the default one
-  };
-  static constexpr std::uint64_t kTouched = ~std::uint64_t{0};  // no default_version
-  Parameters own_;
-  std::vector<Recipe> recipes_;
+  Parameters own_, buffers_;
+  std::vector<std::shared_ptr<Recipe>> recipes_;   // of own_, shared by copies and ties
+  std::vector<std::string> names_, buffer_names_;  // without path
   std::vector<Child> children_;
+  std::string path_;
+  bool training_ = true;
+  std::shared_ptr<Generator> generator_;
+  std::vector<std::shared_ptr<ForwardHook::Data>> hooks_;
 };
 
-/// clone() for a module type M that is copyable.
-template <class M>
-class Cloneable : public Module {
+/// clone() for a module type M that is copyable, derived from Base by way of this.
+template <class M, class Base = Module>
+class Cloneable : public Base {
  public:
-  /// Called on a fresh clone, whose parameters are new: M fetches its handles again.
-  virtual void rebind() {}
+  using Base::Base;
 
  protected:
   /// Copies M, then gives the copy parameters and children of its own.
   std::shared_ptr<Module> clone_with(Module::Copies& copies) const override {
     auto copy = std::make_shared<M>(static_cast<const M&>(*this));
     static_cast<Cloneable&>(*copy).detach(copies);
-    copy->rebind();
+    static_cast<Cloneable&>(*copy).rebind();
     return copy;
   }
+};
+
+/// A module of several inputs: M overrides forward_all.
+template <class M>
+class Joining : public Cloneable<M> {
+ public:
+  Var forward(const Var& x) const override { return this->forward_all({&x, 1}); }
 };
 
 class Sequential;
@@ -146,15 +277,14 @@ class Sequential : public Cloneable<Sequential> {
 
   Var forward(const Var& x) const override;
   std::string describe() const override;
-  Shape output_shape(const Shape& in) const override;
   /// Number of layers.
   std::size_t size() const { return children().size(); }
   /// Layer i. @throws std::out_of_range.
   const Module& operator[](std::size_t i) const { return *children().at(i).module; }
 };
 
-/// A table of the layers of `net` with the output shape and parameter count of each, for one input
-/// of shape `input` (without the batch axis).
+/// A table of the layers of `net` with the output shape and parameter count of each, for inputs of
+/// shape `input`; all shapes are those of one sample, without the batch axis in front.
 std::string summary(const Module& net, const Shape& input);
 
 /// A small network in full: every layer with each neuron's activation, weights, bias and its signal

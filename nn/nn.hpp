@@ -1,6 +1,7 @@
 #pragma once
 
 // Layers, initialisers, losses: all of nn/.
+#include <xtape/nn/graph.hpp>
 #include <xtape/nn/layers.hpp>
 #include <xtape/nn/loss.hpp>
 #include <xtape/nn/module.hpp>

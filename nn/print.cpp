@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include <xtape/autodiff/error.hpp>
+#include <xtape/nn/graph.hpp>
 #include <xtape/nn/layers.hpp>
 
 namespace xtape::nn {
@@ -22,15 +23,42 @@ std::string pad(const std::string& s, std::size_t to) {
   return s + std::string(to - std::min(to, width(s)), ' ');
 }
 
-void collect(const Module& m, const std::string& path, Shape& shape, std::vector<Row>& rows) {
-  if (const auto* seq = dynamic_cast<const Sequential*>(&m)) {
-    for (const auto& c : seq->children()) {
-      collect(*c.module, path.empty() ? c.name : path + "." + c.name, shape, rows);
-    }
-    return;
+// Shapes are shown without the batch axis.
+std::string shown(const Shape& s) {
+  return s.rank() == 0 ? s.str() : Shape(s.begin() + 1, s.end()).str();
+}
+
+Row row(const Module& m, const Shape& out) {
+  return {m.path(), m.describe(), shown(out), std::to_string(m.parameter_count())};
+}
+
+// A row for each node, in the order in which they run.
+void collect_nodes(const Graph& graph, Spec& spec, std::vector<Row>& rows) {
+  std::vector<ForwardHook> hooks;
+  for (const auto& c : graph.children()) {
+    hooks.push_back(
+        c.module->add_forward_hook([&](const Module& m, std::span<const Var>, const Var& y) {
+          rows.push_back(row(m, y.shape()));
+        }));
   }
-  shape = m.output_shape(shape);
-  rows.push_back({path, m.describe(), shape.str(), std::to_string(m.parameter_count())});
+  try {
+    spec = graph.output_spec({&spec, 1});
+  } catch (...) {
+    for (ForwardHook& h : hooks) h.remove();
+    throw;
+  }
+  for (ForwardHook& h : hooks) h.remove();
+}
+
+void collect(const Module& m, Spec& spec, std::vector<Row>& rows) {
+  if (const auto* seq = dynamic_cast<const Sequential*>(&m)) {
+    for (const auto& c : seq->children()) collect(*c.module, spec, rows);
+  } else if (const auto* graph = dynamic_cast<const Graph*>(&m)) {
+    collect_nodes(*graph, spec, rows);
+  } else {
+    spec = m.output_spec({&spec, 1});
+    rows.push_back(row(m, spec.shape));
+  }
 }
 
 void flatten(const Module& m, std::vector<const Module*>& out) {
@@ -43,7 +71,7 @@ void flatten(const Module& m, std::vector<const Module*>& out) {
 
 void print_neurons(std::ostream& os, const Dense& d, const std::vector<std::string>& names,
                    const Tensor& signal) {
-  const Tensor& w = d.weight().value();
+  const Tensor w = d.weight().value();
   for (std::int64_t k = 0; k < d.out_features(); ++k) {
     os << "  (" << k << ") " << names[static_cast<std::size_t>(k)] << "  signal " << signal.flat(k)
        << "  weights [";
@@ -58,9 +86,10 @@ void print_neurons(std::ostream& os, const Dense& d, const std::vector<std::stri
 
 std::string summary(const Module& net, const Shape& input) {
   std::vector<Row> rows{{"name", "layer", "output shape", "parameters"}};
-  Shape shape = input;
-  rows.push_back({"", "input", shape.str(), ""});
-  collect(net, "", shape, rows);
+  Spec spec{{2}, net.input_dtype()};  // batch normalization needs more than one
+  for (const std::int64_t extent : input) spec.shape.push_back(extent);
+  rows.push_back({"", "input", input.str(), ""});
+  collect(net, spec, rows);
   std::size_t w[4]{};
   for (const Row& r : rows) {
     const std::string* cells[] = {&r.name, &r.layer, &r.shape, &r.count};

@@ -1,132 +1,403 @@
+#include <algorithm>
 #include <charconv>
+#include <optional>
 #include <vector>
 
-#include <xtape/autodiff/error.hpp>
 #include <xtape/nn/text.hpp>
 
 namespace xtape::nn {
 namespace {
 
-constexpr std::int64_t kMaxUnits = std::int64_t{1} << 31;
-
 struct Word {
   std::string text;
-  std::size_t column;
+  std::size_t at;  // in the source
 };
 
-class Parser {
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+// The text, cut into words and single marks, and what an error shows of it.
+class Source {
  public:
-  Parser(const std::string& text, const TextOptions& options) : text_(text), options_(options) {}
+  Source(const std::string& text, bool marks) : text_(text) {
+    for (std::size_t i = 0; i < text.size();) {
+      if (text[i] == '#') {
+        while (i < text.size() && text[i] != '\n') ++i;
+      } else if (is_space(text[i])) {
+        ++i;
+      } else {
+        const std::size_t start = i;
+        const auto single = [&](char c) { return marks && (c == '(' || c == ')'); };
+        if (single(text[i])) {
+          ++i;
+        } else {
+          while (i < text.size() && !is_space(text[i]) && text[i] != '#' && !single(text[i])) ++i;
+        }
+        words_.push_back({text.substr(start, i - start), start});
+      }
+    }
+  }
+
+  const std::vector<Word>& words() const { return words_; }
+  std::size_t line(const Word& w) const {
+    std::size_t n = 1;
+    for (std::size_t i = 0; i < w.at; ++i) n += text_[i] == '\n';
+    return n;
+  }
+
+  [[noreturn]] void fail(const Word& w, const std::string& why) const {
+    std::size_t begin = std::min(w.at, text_.size());
+    while (begin > 0 && text_[begin - 1] != '\n') --begin;
+    const std::size_t end = std::min(text_.find('\n', begin), text_.size());
+    std::string mark;
+    std::size_t column = 1;
+    for (std::size_t i = begin; i < w.at; ++i) {
+      if ((text_[i] & 0xC0) == 0x80) continue;  // continues a character of UTF-8
+      mark += text_[i] == '\t' ? '\t' : ' ';
+      ++column;
+    }
+    mark += std::string(std::max<std::size_t>(w.text.size(), 1), '^');
+    throw ParseError("network", why + " (line " + std::to_string(line(w)) + ", column " +
+                                    std::to_string(column) + ")\n  " +
+                                    text_.substr(begin, end - begin) + "\n  " + mark);
+  }
+
+ private:
+  const std::string& text_;
+  std::vector<Word> words_;
+};
+
+// The text of an error without what it says of where it was.
+std::string reason(const Error& e) {
+  const std::string what = e.what();
+  const std::size_t at = what.find("] ");
+  return at == std::string::npos ? what : what.substr(at + 2);
+}
+
+// Makes layers of words for inputs of known shapes.
+class Maker {
+ public:
+  Maker(const Source& source, const TextOptions& options) : source_(source), options_(options) {}
+
+  struct Made {
+    std::shared_ptr<Module> module;
+    std::string word;
+  };
+
+  Made make(const Word& w, std::span<const Spec> in) const {
+    const std::string name = w.text.substr(0, w.text.find(':'));
+    if (const auto own = options_.activations.find(w.text); own != options_.activations.end()) {
+      return {std::make_shared<Activation>(own->second), w.text};
+    }
+    try {
+      if (const LayerKind* kind = find_kind(name)) {
+        const KindWord word = parse_word(*kind, w.text);
+        const KindArguments arguments(kind->arguments, word.texts);
+        return {kind->make({arguments, in, options_}), word.str()};
+      }
+      for (const ActivationKind& k : activation_kinds()) {
+        if (k.name != name) continue;
+        const auto module = std::make_shared<Activation>(activation(w.text));
+        return {module, module->name()};
+      }
+    } catch (const Error& e) {
+      source_.fail(w, reason(e));
+    }
+    std::string known;
+    for (const auto& k : activation_kinds())
+      known += (known.empty() ? "" : ", ") + std::string(k.name);
+    for (const auto& [own, a] : options_.activations) known += ", " + own;
+    source_.fail(w, "'" + w.text + "' is no layer and no activation: layers are " + kind_names() +
+                        "; activations are " + known);
+  }
+
+  // What the module gives; open sizes are built.
+  Spec run(const Word& w, const Module& m, std::span<const Spec> in) const {
+    try {
+      return m.output_spec(in);
+    } catch (const Error& e) {
+      source_.fail(w, reason(e));
+    }
+  }
+
+  // "784" or "1x28x28", with a batch of two in front: batch normalization needs more than one.
+  Spec sample(const Word& w, const std::string& text) const {
+    Spec spec{{2}, options_.dense.dtype};
+    const char *p = text.data(), *end = p + text.size();
+    while (true) {
+      std::int64_t n = 0;
+      const auto [next, error] = std::from_chars(p, end, n);
+      const bool ok = error == std::errc() && n >= 1 && n <= (std::int64_t{1} << 31) &&
+                      spec.shape.rank() < kMaxRank && (next == end || *next == 'x');
+      if (!ok) {
+        source_.fail(w,
+                     "the number of inputs must be a whole number from 1 to 2147483648, or such "
+                     "extents as 1x28x28, not '" +
+                         text + "'");
+      }
+      spec.shape.push_back(n);
+      if (next == end) return spec;
+      p = next + 1;
+    }
+  }
+
+ private:
+  const Source& source_;
+  const TextOptions& options_;
+};
+
+Shape without_batch(const Shape& s) { return Shape(s.begin() + 1, s.end()); }
+
+TextNetwork parse_words(const std::string& text, const TextOptions& options) {
+  const Source source(text, false);
+  const Maker maker(source, options);
+  const std::vector<Word>& words = source.words();
+  if (words.empty()) {
+    source.fail({"", 0}, "the text is empty: begin with the number of inputs");
+  }
+  Spec spec = maker.sample(words[0], words[0].text);
+  TextNetwork out{Sequential(),
+                  spec.shape[spec.shape.rank() - 1],
+                  {without_batch(spec.shape)},
+                  words[0].text,
+                  nullptr};
+  if (words.size() == 1) source.fail(words[0], "no layers follow the number of inputs");
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const Maker::Made made = maker.make(words[i], {&spec, 1});
+    if (i == 1) spec.dtype = made.module->input_dtype() == i64 ? i64 : spec.dtype;
+    out.net.add(made.module);
+    spec = maker.run(words[i], *made.module, {&spec, 1});
+    out.text += " " + made.word;
+  }
+  out.net.draw_untouched(0);
+  return out;
+}
+
+// Lines of the form `name = word (input, input…)`.
+class GraphParser {
+ public:
+  GraphParser(const std::string& text, const TextOptions& options)
+      : source_(text, true), maker_(source_, options) {}
 
   TextNetwork parse() {
-    const std::vector<Word> words = split();
-    if (words.empty()) fail({"", 0}, "the text is empty: begin with the number of inputs");
-    TextNetwork out{Sequential(), count(words[0], words[0].text, "the number of inputs")};
-    units_ = out.inputs;
-    for (std::size_t i = 1; i < words.size(); ++i) layer(words[i], out.net);
-    if (words.size() == 1) fail(words[0], "no layers follow the number of inputs");
-    out.net.draw_untouched(0);
+    read_lines();
+    if (lines_.empty()) source_.fail({"", 0}, "no lines");
+    declare();
+    build();
+    TextNetwork out;
+    out.samples = samples_;
+    if (!samples_.empty()) out.inputs = samples_[0][samples_[0].rank() - 1];
+    graph_->draw_untouched(0);
+    out.graph = graph_;
+    out.text = graph_->describe();
+    out.net.add(graph_);
     return out;
   }
 
  private:
-  [[noreturn]] void fail(const Word& w, const std::string& why) const {
-    const std::string mark =
-        std::string(w.column, ' ') + std::string(std::max<std::size_t>(w.text.size(), 1), '^');
-    throw ParseError("network", why + "\n  " + text_ + "\n  " + mark);
+  struct Line {
+    Word name, word;
+    std::vector<Word> inputs;
+  };
+
+  const Word& at(std::size_t i) {
+    if (i < source_.words().size()) return source_.words()[i];
+    const Word& last = source_.words().back();
+    source_.fail(last, "the line ends too early: write name = kind:arguments (input, …)");
   }
 
-  std::vector<Word> split() const {
-    std::vector<Word> words;
-    for (std::size_t i = 0; i < text_.size();) {
-      if (is_space(text_[i])) {
-        ++i;
-        continue;
-      }
-      const std::size_t start = i;
-      while (i < text_.size() && !is_space(text_[i])) ++i;
-      words.push_back({text_.substr(start, i - start), start});
+  void expect(const Word& w, const char* mark) {
+    if (w.text != mark) {
+      source_.fail(w, "'" + w.text + "' where '" + mark +
+                          "' should be: write name = kind:arguments (input, …)");
     }
-    return words;
   }
 
-  static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-  std::int64_t count(const Word& w, const std::string& digits, const std::string& what) const {
-    std::int64_t n = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
-    if (error != std::errc() || end != digits.data() + digits.size() || n < 1 || n > kMaxUnits) {
-      fail(w, what + " must be a whole number from 1 to " + std::to_string(kMaxUnits) + ", not '" +
-                  digits + "'");
-    }
-    return n;
-  }
-
-  static std::vector<std::string> pieces(const std::string& s, char at) {
-    std::vector<std::string> out{""};
-    for (const char c : s) {
-      if (c == at) {
-        out.emplace_back();
-      } else {
-        out.back() += c;
+  // Behind "(": names, with commas, up to ")".
+  std::vector<Word> names(std::size_t& i) {
+    std::vector<Word> out;
+    for (++i; at(i).text != ")"; ++i) {
+      const Word& w = at(i);
+      if (w.text == "(") source_.fail(w, "'(' inside of brackets");
+      std::size_t start = 0;
+      for (std::size_t k = 0; k <= w.text.size(); ++k) {
+        if (k < w.text.size() && w.text[k] != ',') continue;
+        if (k > start) out.push_back({w.text.substr(start, k - start), w.at + start});
+        start = k + 1;
       }
     }
+    ++i;
     return out;
   }
 
-  Activation named(const Word& w, const std::string& name) const {
-    if (const auto it = options_.activations.find(name); it != options_.activations.end()) {
-      return it->second;
+  void read_lines() {
+    const std::vector<Word>& words = source_.words();
+    for (std::size_t i = 0; i < words.size();) {
+      if (words[i].text == "output") {
+        if (outputs_) source_.fail(words[i], "a second list of outputs");
+        expect(at(i + 1), "(");
+        outputs_ = names(++i);
+        continue;
+      }
+      Line l{words[i], {}, {}};
+      expect(at(i + 1), "=");
+      l.word = at(i + 2);
+      i += 3;
+      if (i < words.size() && words[i].text == "(") l.inputs = names(i);
+      if (source_.line(l.name) != source_.line(l.word)) {
+        source_.fail(l.name, "a line ends in '='");
+      }
+      lines_.push_back(std::move(l));
     }
+  }
+
+  static bool is_input(const Line& l) { return l.word.text.rfind("input:", 0) == 0; }
+
+  void declare() {
+    for (const Line& l : lines_) {
+      guarded(l.name, [&] {
+        if (is_input(l)) {
+          if (!l.inputs.empty()) source_.fail(l.inputs[0], "an input takes nothing");
+          graph_->input(l.name.text);
+        }
+      });
+    }
+  }
+
+  template <class F>
+  void guarded(const Word& w, F f) {
     try {
-      return activation(name);
-    } catch (const ParseError&) {
-      std::string known = "sigmoid, relu, tanh, softplus, softmax, identity";
-      for (const auto& [own, a] : options_.activations) known += ", " + own;
-      fail(w, "'" + name +
-                  "' is no layer and no activation: layers are dense:N, dense:N:nobias, "
-                  "neurons:A,B,…; activations are " +
-                  known);
+      f();
+    } catch (const ValueError& e) {
+      source_.fail(w, reason(e));
     }
   }
 
-  void layer(const Word& w, Sequential& net) {
-    const std::vector<std::string> parts = pieces(w.text, ':');
-    DenseOptions dense = options_.dense;
-    if (parts[0] == "dense") {
-      if (parts.size() == 3 && parts[2] == "nobias") {
-        dense.bias = false;
-      } else if (parts.size() != 2) {
-        fail(w, "write dense:N or dense:N:nobias");
+  std::size_t line_of(const Word& name) {
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      if (lines_[i].name.text == name.text) return i;
+    }
+    std::string known;
+    for (const Line& l : lines_) known += (known.empty() ? "" : ", ") + l.name.text;
+    source_.fail(name, "'" + name.text + "' is not one of " + known);
+  }
+
+  // In the order of the text where that can be, else behind what they need; without recursion.
+  void build() {
+    specs_.resize(lines_.size());
+    std::vector<std::size_t> path;
+    for (std::size_t start = 0; start < lines_.size(); ++start) {
+      path.push_back(start);
+      while (!path.empty()) {
+        const std::size_t n = path.back();
+        const std::optional<Word> missing = specs_[n] ? std::nullopt : first_missing(lines_[n]);
+        if (!missing) {
+          if (!specs_[n]) make(n);
+          path.pop_back();
+          continue;
+        }
+        const std::size_t next = line_of(*missing);
+        if (std::find(path.begin(), path.end(), next) != path.end()) {
+          source_.fail(*missing, "a cycle: '" + missing->text + "' needs what it makes");
+        }
+        path.push_back(next);
       }
-      const std::int64_t out = count(w, parts[1], "the number of neurons");
-      net.add(std::make_shared<Dense>(units_, out, dense));
-      units_ = out;
-    } else if (parts[0] == "neurons") {
-      if (parts.size() != 2) fail(w, "write neurons:A,B,… with one activation for each neuron");
-      std::vector<Activation> each;
-      for (const std::string& name : pieces(parts[1], ',')) each.push_back(named(w, name));
-      const auto out = static_cast<std::int64_t>(each.size());
-      try {
-        net.add(std::make_shared<Neurons>(units_, std::move(each), dense));
-      } catch (const ValueError& e) {
-        fail(w, e.what());
+    }
+    if (!outputs_) outputs_ = {lines_.back().name};
+    for (const Word& w : *outputs_) {
+      line_of(w);
+      guarded(w, [&] { graph_->output(w.text); });
+    }
+    if (outputs_->empty()) source_.fail(lines_.back().name, "no outputs");
+    refuse_unused();
+  }
+
+  // The word of what a line needs and is not made yet.
+  std::optional<Word> first_missing(const Line& l) {
+    for (const Word& in : l.inputs) {
+      if (!specs_[line_of(in)]) return in;
+    }
+    if (const auto shared = shared_with(l); shared && !specs_[line_of(*shared)]) return shared;
+    return {};
+  }
+
+  // Of "same:a": a.
+  static std::optional<Word> shared_with(const Line& l) {
+    constexpr std::size_t kWidth = 5;
+    if (l.word.text.rfind("same:", 0) != 0) return {};
+    return Word{l.word.text.substr(kWidth), l.word.at + kWidth};
+  }
+
+  void make(std::size_t n) {
+    const Line& l = lines_[n];
+    if (is_input(l)) {
+      constexpr std::size_t kWidth = 6;
+      const std::string extents = l.word.text.substr(kWidth);
+      specs_[n] = maker_.sample(l.word, extents);
+      const auto& inputs = graph_->inputs();
+      const auto k = static_cast<std::size_t>(std::find(inputs.begin(), inputs.end(), l.name.text) -
+                                              inputs.begin());
+      samples_.resize(inputs.size());
+      samples_[k] = without_batch(specs_[n]->shape);
+      graph_->describe_input(k, l.word.text);
+      for (const Line& user : lines_) {
+        if (is_integer(user) && user.inputs.at(0).text == l.name.text) specs_[n]->dtype = i64;
       }
-      units_ = out;
+      return;
+    }
+    if (l.inputs.empty()) source_.fail(l.word, "no inputs: write them in brackets behind it");
+    std::vector<Spec> in;
+    std::vector<std::string> names;
+    for (const Word& w : l.inputs) {
+      in.push_back(*specs_[line_of(w)]);
+      names.push_back(w.text);
+    }
+    Maker::Made made;
+    if (const auto shared = shared_with(l)) {
+      guarded(*shared, [&] { made.module = graph_->node(shared->text); });
     } else {
-      net.add(std::make_shared<Activation>(named(w, w.text)));
+      made = maker_.make(l.word, in);
+    }
+    specs_[n] = maker_.run(l.word, *made.module, in);
+    guarded(l.name, [&] { graph_->add(l.name.text, made.module, names, made.word); });
+  }
+
+  // Lines that take indices.
+  static bool is_integer(const Line& l) {
+    return l.word.text.rfind("embedding:", 0) == 0 && !l.inputs.empty();
+  }
+
+  void refuse_unused() {
+    try {
+      graph_->check();
+    } catch (const ValueError& e) {
+      const std::string why = reason(e);
+      for (const Line& l : lines_) {
+        if (why.find("'" + l.name.text + "'") != std::string::npos) source_.fail(l.name, why);
+      }
+      source_.fail(lines_[0].name, why);
     }
   }
 
-  const std::string& text_;
-  const TextOptions& options_;
-  std::int64_t units_ = 0;
+  Source source_;
+  Maker maker_;
+  std::vector<Line> lines_;
+  std::optional<std::vector<Word>> outputs_;
+  std::vector<std::optional<Spec>> specs_;  // of lines
+  std::vector<Shape> samples_;
+  std::shared_ptr<Graph> graph_ = std::make_shared<Graph>();
 };
+
+// Whether the text begins as a line of a graph does.
+bool in_lines(const std::string& text) {
+  const Source source(text, true);
+  const auto& w = source.words();
+  return (w.size() > 1 && w[1].text == "=") || (!w.empty() && w[0].text == "output");
+}
 
 }  // namespace
 
 TextNetwork parse_network(const std::string& text, const TextOptions& options) {
-  return Parser(text, options).parse();
+  return in_lines(text) ? GraphParser(text, options).parse() : parse_words(text, options);
 }
 
 }  // namespace xtape::nn

@@ -33,6 +33,9 @@ says 0 'test accuracy: ' train --data digits --epochs 8
 check 'the same seed, the same run' \
   "$(diff <(sed 's/[0-9.]* s$//' first | grep ^epoch) <(sed 's/[0-9.]* s$//' out | grep ^epoch) >/dev/null; echo $?)"
 says 0 'best: restart' train --data digits --epochs 1 --restarts 3 --full-batch --dtype f64 --quiet
+printf 'x = input:1x8x8\na = conv2d:4:3:padding=1 (x)\nb = conv2d:4:1 (x)\ns = add (a, b)\nr = relu (s)\np = maxpool2d:2 (r)\nf = flatten (p)\nd = dropout:0.1 (f)\ny = dense:10 (d)\n' >graph.txt
+says 0 'test accuracy: ' train --data digits --epochs 2 --net graph.txt
+says 0 '0 wrong' gradcheck --net '1x6x6 conv2d:2:3 batchnorm tanh flatten dense:2'
 says 0 '0 wrong' gradcheck --net '3 neurons:relu,tanh,sigmoid dense:2' --order 2
 says 0 '0 wrong' gradcheck --net '2 dense:3 sigmoid dense:1 sigmoid' --loss bce
 says 0 'kink' gradcheck --net '2 dense:3:nobias relu dense:2' --init zeros
@@ -45,6 +48,7 @@ says 0 '2 examples' train --data csv:onehot.csv --csv-labels one-hot:2 --test-fr
 says 2 "'nope' is not one of" train --data nope --log never.jsonl --picture never.svg
 says 2 'begin with 64' train --net '3 dense:10' --log never.jsonl
 says 2 'end with dense:10' train --net '64 dense:3' --log never.jsonl
+says 2 'line 1, column 4' train --net '64 dens:2' --log never.jsonl
 says 2 '^^^^^^' train --net '64 dens:2' --log never.jsonl
 says 2 'is not one of mse' train --loss mae --log never.jsonl
 says 2 'is not one of zeros' train --init xavier --log never.jsonl

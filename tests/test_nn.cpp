@@ -107,7 +107,7 @@ TEST_CASE("errors in a network's text point at the word", "[nn][text][errors]") 
   REQUIRE_ERROR(nn::parse_network("dense:3"), ParseError, "the number of inputs must be a whole");
   REQUIRE_ERROR(nn::parse_network("3 dense:-1"), ParseError, "not '-1'");
   REQUIRE_ERROR(nn::parse_network("3 dense:99999999999999999999"), ParseError, "whole number");
-  REQUIRE_ERROR(nn::parse_network("3 dense:4:nobiass"), ParseError, "dense:N:nobias");
+  REQUIRE_ERROR(nn::parse_network("3 dense:4:nobiass"), ParseError, "write dense:UNITS[:nobias]");
   REQUIRE_ERROR(nn::parse_network("3 neurons:relu,,tanh"), ParseError, "'' is no layer");
   REQUIRE_ERROR(nn::parse_network("3 neurons:relu,softmax"), ParseError, "looks at all neurons");
 }
@@ -115,7 +115,7 @@ TEST_CASE("errors in a network's text point at the word", "[nn][text][errors]") 
 TEST_CASE("layer errors name the layer and what it expects", "[nn][errors]") {
   const nn::Sequential net(nn::Dense(3, 4), nn::Sigmoid(), nn::Dense(5, 2));
   REQUIRE_ERROR(net(no_grad(Tensor::ones({1, 3}))), ShapeError,
-                "[2.weight] input of shape (1, 4): the last axis must have extent 5");
+                "[2] Dense: input of shape (1, 4): the last axis must have extent 5");
   REQUIRE_ERROR(net(no_grad(Tensor::ones({1, 3}, f64))), DTypeError,
                 "write cast(x, f32) or net.to(f64)");
   REQUIRE_ERROR(net(Tensor::ones({1, 3})), TapeError, "parameter '0.weight' meets no tape");

@@ -28,12 +28,14 @@ int gradcheck(const GradcheckCommand& o) {
   nn::TextOptions t;
   t.dense.dtype = f64;
   if (!o.init.empty()) t.dense.weight_init = nn::initializer(o.init);
-  nn::TextNetwork n = nn::parse_network(o.net, t);
+  nn::TextNetwork n = nn::parse_network(network_text(o.net), t);
   const nn::NamedLoss loss = nn::loss(o.loss);
   Rng rng(o.seed);
   n.net.initialize(rng.split(1));
-  const std::int64_t outputs = n.net.output_shape({1, n.inputs})[1];
-  const Tensor x = rng.uniform({o.samples, n.inputs}, 0, 1, f64);
+  if (n.samples.size() != 1) throw ParseError("--net", "the network must have one input");
+  const Tensor x = shaped(rng.uniform({o.samples, n.samples[0].size()}, 0, 1, f64), n);
+  const Shape out = n.net.output_shape(x.shape());
+  const std::int64_t outputs = out[out.rank() - 1];
   Tensor labels = Tensor::empty({o.samples}, i64);
   for (std::int64_t i = 0; i < o.samples; ++i) {
     labels.mutable_data<std::int64_t>()[i] = rng.integer(std::max<std::int64_t>(outputs, 2));

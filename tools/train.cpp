@@ -46,7 +46,7 @@ class Trainer {
     inputs_ = data_.train.inputs.shape()[1];
     text_ = !o.net ? fmt::format("{} dense:128 relu dense:64 relu dense:{}", inputs_,
                                  data_.train.classes)
-                   : *o.net;
+                   : network_text(*o.net);
     refuse_wrong_settings();  // before anything is written
     if (o.dtype == "f64") data_ = {data_.train.to(f64), data_.test.to(f64)};
     if (const auto folder = std::filesystem::path(o.picture).parent_path();
@@ -59,12 +59,12 @@ class Trainer {
   int run() {
     start();
     double best_loss = INFINITY;
-    std::optional<nn::Sequential> best;
+    std::optional<nn::TextNetwork> best;
     int best_restart = 0;
     for (int r = 0; r < o_.restarts; ++r) {
-      nn::Sequential net = build();
+      nn::TextNetwork net = build();
       Rng rng = Rng(o_.seed).split(static_cast<std::uint64_t>(r));
-      net.initialize(rng.split(1));
+      net.net.initialize(rng.split(1));
       const double final_loss = train_one(net, r, rng);
       if (!best || final_loss < best_loss) {
         best_loss = final_loss;
@@ -81,13 +81,13 @@ class Trainer {
  private:
   DType dtype() const { return o_.dtype == "f64" ? f64 : f32; }
 
-  nn::Sequential build() const {
+  nn::TextNetwork build() const {
     nn::TextOptions t;
     if (!o_.init.empty()) t.dense.weight_init = nn::initializer(o_.init);
     t.dense.dtype = dtype();
     const nn::TextNetwork n = nn::parse_network(text_, t);
     check_fit(n, inputs_, data_.train.classes);
-    return n.net;
+    return n;
   }
 
   optim::SGD optimizer(const nn::Module& net) const {
@@ -99,7 +99,7 @@ class Trainer {
 
   void refuse_wrong_settings() const {
     try {
-      optimizer(build());
+      optimizer(build().net);
     } catch (const ValueError& e) {
       const std::string what = e.what();
       throw ParseError(e.where(), what.substr(what.find("] ") + 2));
@@ -107,15 +107,15 @@ class Trainer {
   }
 
   void start() {
-    const nn::Sequential net = build();
-    if (!o_.quiet) fmt::print("{}", nn::summary(net, {inputs_}));
+    const nn::TextNetwork net = build();
+    if (!o_.quiet) fmt::print("{}", nn::summary(net.net, net.samples[0]));
     fmt::print("{}: {} examples to train on, {} to test on\n", data_.train.name, data_.train.size(),
                data_.test.size());
     log_->line({{"event", "start"},
                 {"data", o_.data.source},
                 {"network", text_},
                 {"loss", o_.loss},
-                {"parameters", net.parameter_count()},
+                {"parameters", net.net.parameter_count()},
                 {"epochs", o_.epochs},
                 {"batch", o_.full_batch ? data_.train.size() : o_.batch},
                 {"learning_rate", o_.learning_rate},
@@ -125,16 +125,21 @@ class Trainer {
                 {"dtype", o_.dtype}});
   }
 
-  Tensor outputs(const nn::Module& net, const Tensor& x) const { return net(no_grad(x)).value(); }
+  Tensor outputs(nn::TextNetwork& net, const Tensor& x) const {
+    net.net.eval();
+    const Tensor y = net.net(no_grad(shaped(x, net))).value();
+    net.net.train();
+    return y;
+  }
 
-  double test_accuracy(const nn::Module& net) const {
+  double test_accuracy(nn::TextNetwork& net) const {
     if (data_.test.size() == 0) return NAN;
     return nn::accuracy(outputs(net, data_.test.inputs), data_.test.labels);
   }
 
   // Returns the training loss of the last epoch.
-  double train_one(const nn::Sequential& net, int restart, Rng& rng) {
-    optim::SGD sgd = optimizer(net);
+  double train_one(nn::TextNetwork& net, int restart, Rng& rng) {
+    optim::SGD sgd = optimizer(net.net);
     Rng order = rng.split(2);
     restarts_.emplace_back();
     const auto began = Clock::now();
@@ -149,7 +154,7 @@ class Trainer {
     return loss;
   }
 
-  double one_epoch(const nn::Sequential& net, optim::SGD& sgd, Rng& order, int restart, int e) {
+  double one_epoch(const nn::TextNetwork& net, optim::SGD& sgd, Rng& order, int restart, int e) {
     const std::int64_t n = data_.train.size();
     double total = 0;
     std::int64_t done = 0;
@@ -157,9 +162,9 @@ class Trainer {
         o_.full_batch ? data::batches(data_.train, 0) : data::batches(data_.train, o_.batch, order);
     for (auto& [x, labels] : batches) {
       Tape tape;
-      const Var y = net(tape.input(x));
+      const Var y = net.net(tape.input(shaped(x, net)));
       const Var loss = loss_.f(y, labels);
-      sgd.step(tape.gradient(loss, net.parameters()));
+      sgd.step(tape.gradient(loss, net.net.parameters()));
       if (!std::isfinite(loss.item())) {
         progress_.clear();
         throw ValueError(loss_.name,
@@ -191,7 +196,7 @@ class Trainer {
                 {"seconds", e.seconds}});
   }
 
-  void finish(const nn::Module& best, int restart) {
+  void finish(nn::TextNetwork& best, int restart) {
     json end{{"event", "end"}, {"best_restart", restart}};
     if (data_.test.size() > 0) {
       const auto counts =
@@ -223,8 +228,10 @@ class Trainer {
 
 void TrainOptions::add_to(CLI::App& app) {
   data.add_to(app);
-  app.add_option("--net", net,
-                 "network text, e.g. \"784 dense:128 sigmoid dense:64 relu dense:10\"");
+  app.add_option(
+      "--net", net,
+      "network text, e.g. \"784 dense:128 sigmoid dense:64 relu dense:10\", or a file with "
+      "one");
   app.add_option("--loss", loss, "mse, half_squared, bce, bce_logits, cross_entropy")
       ->capture_default_str();
   app.add_option("--init", init, "initialiser of the weights, e.g. he_normal, normal:0:0.1");

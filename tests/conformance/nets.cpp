@@ -64,7 +64,8 @@ Row row_of(const std::string& name, std::vector<Failure> failures) {
   return row;
 }
 
-Row run_net(const Item& item, const Nets& nets, const Modes& modes, ExceptionTable& table) {
+Row run_net(const Item& item, const Nets& nets, const ModuleNets& modules, const Modes& modes,
+            ExceptionTable& table) {
   const std::string name = item.manifest.at("name");
   if (name == "mazur_2_2_2") return row_of(name, check_mazur(item));
   if (name == "fmnist_mlp") {
@@ -76,6 +77,14 @@ Row run_net(const Item& item, const Nets& nets, const Modes& modes, ExceptionTab
   const auto it = nets.find(name);
   std::vector<std::string> names;
   const Sample sample = sample_of(item, names);
+  if (const auto module = modules.find(name); module != modules.end()) {
+    const Evaluator evaluator = [&](const Sample& s, DType dtype, bool program, bool) {
+      return evaluate_module(module->second, s, names, dtype, program);
+    };
+    Row row = run_op({name, "nets", ""}, {sample}, evaluator, modes, table);
+    row.section = "nets";
+    return row;
+  }
   Adapter adapter;
   if (it != nets.end()) {
     adapter = [&](const Call& c) {
@@ -94,14 +103,14 @@ Row run_net(const Item& item, const Nets& nets, const Modes& modes, ExceptionTab
 
 std::vector<Row> run_nets(const std::string& folder, const Modes& modes, ExceptionTable& table) {
   Nets nets;
-  add_recurrent(nets);
   add_dense(nets);
-  add_convolutional(nets);
+  ModuleNets modules;
+  add_modules(modules);
   std::vector<Row> rows;
   const json index = json::parse(read_file(folder + "/INDEX.json"));
   for (const json& path : index.at("nets")) {
     const Item item = read_item(folder + "/" + path.get<std::string>());
-    rows.push_back(run_net(item, nets, modes, table));
+    rows.push_back(run_net(item, nets, modules, modes, table));
   }
   return rows;
 }

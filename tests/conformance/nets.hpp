@@ -10,9 +10,27 @@ namespace xtape::conformance {
 using Net = std::function<std::map<std::string, Var>(const Call&)>;
 using Nets = std::map<std::string, Net>;
 
-void add_recurrent(Nets& nets);
 void add_dense(Nets& nets);
-void add_convolutional(Nets& nets);
+
+/// A network of the corpus as a module: its parameters and buffers are loaded by name.
+struct ModuleNet {
+  /// Makes it; shapes of the tensors of the sample by argument.
+  std::function<std::shared_ptr<const nn::Module>(const std::map<std::string, Shape>&, DType)> make;
+  /// What it computes; the call has the inputs.
+  std::function<std::map<std::string, Var>(const nn::Module&, const Call&)> run;
+  /// Names of parameters that are others in the corpus.
+  std::map<std::string, std::string> renamed = {};
+  /// What comes of training it, by a function that records the loss.
+  std::function<std::map<std::string, Tensor>(const nn::Module&, const std::function<Var(Tape&)>&)>
+      train = {};
+};
+/// By name.
+using ModuleNets = std::map<std::string, ModuleNet>;
+void add_modules(ModuleNets& nets);
+/// Evaluates a network whose results are to be named so; `parameters` and `buffers` are their names
+/// and arguments of the sample.
+Computed evaluate_module(const ModuleNet& net, const Sample& sample,
+                         const std::vector<std::string>& results, DType dtype, bool program);
 
 /// Runs nets/… of the corpus that INDEX.json lists.
 std::vector<Row> run_nets(const std::string& folder, const Modes& modes, ExceptionTable& table);

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <exception>
 
-#include "evaluate.hpp"
-
 namespace xtape::conformance {
 namespace {
 
@@ -34,12 +32,12 @@ class Judge {
         std::vector<Failure>& failures)
       : op_(op), s_(s), table_(table), worst_(worst), failures_(failures) {}
 
-  void run(const Adapter& adapter, DType dtype, bool program) {
+  void run(const Evaluator& evaluator, DType dtype, bool program) {
     single_ = dtype == f32;
     program_ = program;
     if (!s_.unreadable.empty()) return report({}, "call", s_.unreadable, 0);
     try {
-      judge(evaluate(s_, adapter, dtype, program, !single_ && s_.has_second));
+      judge(evaluator(s_, dtype, program, !single_ && s_.has_second));
     } catch (const std::exception& e) {
       report({}, "call", e.what(), 0);
     }
@@ -138,10 +136,10 @@ class Judge {
 
 }  // namespace
 
-Row run_op(const OpSamples& op, const std::vector<Sample>& samples, const Adapter* adapter,
+Row run_op(const OpSamples& op, const std::vector<Sample>& samples, const Evaluator& evaluator,
            const Modes& modes, ExceptionTable& table) {
   Row row{"ops", op.name, op.family, samples.size(), 0, 0, 0, {}, {}};
-  if (adapter == nullptr) {
+  if (!evaluator) {
     row.missing = samples.size();
     return row;
   }
@@ -149,14 +147,23 @@ Row run_op(const OpSamples& op, const std::vector<Sample>& samples, const Adapte
     std::vector<Failure> failures;
     Judge judge(op.name, s, table, row.worst, failures);
     for (const DType dtype : {f64, f32}) {
-      if (modes.eager) judge.run(*adapter, dtype, false);
-      if (modes.program) judge.run(*adapter, dtype, true);
+      if (modes.eager) judge.run(evaluator, dtype, false);
+      if (modes.program) judge.run(evaluator, dtype, true);
     }
     ++(failures.empty() ? row.passed : row.failed);
     if (!failures.empty()) row.failures.push_back({s.id, s.params, failures});
   }
   if (modes.eager && modes.program) table.was_run(op.name);
   return row;
+}
+
+Row run_op(const OpSamples& op, const std::vector<Sample>& samples, const Adapter* adapter,
+           const Modes& modes, ExceptionTable& table) {
+  if (adapter == nullptr) return run_op(op, samples, Evaluator(), modes, table);
+  const Evaluator evaluator = [adapter](const Sample& s, DType dtype, bool program, bool second) {
+    return evaluate(s, *adapter, dtype, program, second);
+  };
+  return run_op(op, samples, evaluator, modes, table);
 }
 
 }  // namespace xtape::conformance

@@ -9,6 +9,7 @@
 #include "adapters.hpp"
 #include "compare.hpp"
 #include "corpus.hpp"
+#include "evaluate.hpp"
 #include "exceptions.hpp"
 
 namespace xtape::conformance {
@@ -76,7 +77,13 @@ class ExceptionTable {
   std::set<std::string, std::less<>> run_;
 };
 
-/// Runs all samples of an op; with no adapter they are missing.
+/// What a sample comes to: in that dtype, on a tape or in a program, with second-order products.
+using Evaluator = std::function<Computed(const Sample&, DType, bool program, bool second)>;
+
+/// Runs all samples of an op; with no evaluator they are missing.
+Row run_op(const OpSamples& op, const std::vector<Sample>& samples, const Evaluator& evaluator,
+           const Modes& modes, ExceptionTable& table);
+/// The same for an adapter, or none.
 Row run_op(const OpSamples& op, const std::vector<Sample>& samples, const Adapter* adapter,
            const Modes& modes, ExceptionTable& table);
 

@@ -382,7 +382,7 @@ Explanation explain(const Var& y, const Var& x, const Shape& element,
   return ElementGraph(y, x, options).explain(flat, gradient);
 }
 
-std::vector<Explanation> explain(const Var& y, const Var& x, const ExplainOptions& options) {
+std::vector<Explanation> explain_all(const Var& y, const Var& x, const ExplainOptions& options) {
   const Tensor gradient = tape_of(y).gradient(y, x, {.keep_tape = true});
   const ElementGraph graph(y, x, options);
   std::vector<Explanation> all;

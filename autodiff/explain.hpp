@@ -70,6 +70,7 @@ struct ExplainOptions {
 Explanation explain(const Var& y, const Var& x, const Shape& element,
                     const ExplainOptions& options = {});
 /// The same for every element of x, in row-major order.
-std::vector<Explanation> explain(const Var& y, const Var& x, const ExplainOptions& options = {});
+std::vector<Explanation> explain_all(const Var& y, const Var& x,
+                                     const ExplainOptions& options = {});
 
 }  // namespace xtape

@@ -40,6 +40,14 @@ says 0 '0 wrong' gradcheck --net '3 neurons:relu,tanh,sigmoid dense:2' --order 2
 says 0 '0 wrong' gradcheck --net '2 dense:3 sigmoid dense:1 sigmoid' --loss bce
 says 0 'kink' gradcheck --net '2 dense:3:nobias relu dense:2' --init zeros
 
+says 0 '(dloss/dSigmoid3:0,0)(dSigmoid3:0,0/dDense2:0,0)(dDense2:0,0/dSigmoid1:0,0)(dSigmoid1:0,0/dDense0:0,0)(dDense0:0,0/d0.weight:0,1)' \
+  explain --input 0.05,0.1 --target 0.01,0.99 --of 0.weight:0,1 --json why.json --svg why.svg --dot why.dot
+check 'the drawings are whole' "$(tail -n 1 why.svg | grep -q '</svg>' && grep -q '^digraph' why.dot && grep -q paths why.json; echo $?)"
+says 0 'dloss/dinput:0,1' explain --of input
+says 2 "'nope' is not one of input, 0.weight" explain --of nope
+says 2 '3 numbers, the network has 2' explain --input 1,2,3
+says 2 "'x' is no number" explain --input 1,x
+
 printf '0,0,0\n0,1,1\n1,0,1\n1,1,0\n' >xor.csv
 says 0 '4 examples to train on' train --data csv:xor.csv --test-data csv:xor.csv --epochs 2 --batch 4
 printf '0,0,1,0\n1,1,0,1\n' >onehot.csv

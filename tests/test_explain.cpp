@@ -62,7 +62,7 @@ TEST_CASE("a gradient is the sum over the paths of a network", "[explain]") {
   CHECK(json["paths"][1]["factors"][0]["of"] == "C");
   CHECK(json["gradient"].get<double>() == e.gradient);
   // Every element, grouped by where the paths end; the tape is still there.
-  const std::vector<Explanation> all = explain(net.cost, net.h);
+  const std::vector<Explanation> all = explain_all(net.cost, net.h);
   REQUIRE(all.size() == 2);
   CHECK(all[1].by == "H1:1");
   const Tensor g = net.tape.gradient(net.cost, net.h);

@@ -1,11 +1,12 @@
-// The xtape command: trains networks, checks gradients, runs the benchmarks. Exit codes: 0 done, 1
-// a check failed or training broke down, 2 wrong use or unusable data.
+// The xtape command: trains networks, checks and explains gradients, runs the benchmarks. Exit
+// codes: 0 done, 1 a check failed or training broke down, 2 wrong use or unusable data.
 #include <cstdio>
 #include <fmt/format.h>
 
 #include <xtape/autodiff/error.hpp>
 
 #include "bench.hpp"
+#include "explain.hpp"
 #include "train.hpp"
 
 int main(int argc, char** argv) {
@@ -15,14 +16,18 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", XTAPE_VERSION);
   tools::TrainOptions train;
   tools::GradcheckCommand check;
+  tools::ExplainCommand why;
   tools::BenchCommand bench;
   CLI::App* train_app = app.add_subcommand("train", "train a network and show what it learned");
   CLI::App* check_app =
       app.add_subcommand("gradcheck", "check a network's gradients against finite differences");
+  CLI::App* why_app =
+      app.add_subcommand("explain", "say why a gradient is what it is: the sum over paths");
   CLI::App* bench_app =
       app.add_subcommand("bench", "measure against libtorch and hand-written code");
   train.add_to(*train_app);
   check.add_to(*check_app);
+  why.add_to(*why_app);
   bench.add_to(*bench_app);
   const auto fail = [](const std::exception& e, int code) {
     fmt::print(stderr, "xtape: {}\n", e.what());
@@ -34,7 +39,8 @@ int main(int argc, char** argv) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     const auto parsed = app.get_subcommands();
     if (parsed.empty()) {
-      fmt::print(stderr, "xtape: {}: write xtape train, gradcheck or bench (xtape --help)\n",
+      fmt::print(stderr,
+                 "xtape: {}: write xtape train, gradcheck, explain or bench (xtape --help)\n",
                  argc > 1 ? "'" + std::string(argv[1]) + "' is no command" : "no command");
       return 2;
     }
@@ -43,6 +49,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
+    if (why_app->parsed()) return tools::explain(why);
     if (bench_app->parsed()) return tools::bench(bench);
     return train_app->parsed() ? tools::train(train) : tools::gradcheck(check);
   } catch (const DataError& e) {

@@ -12,11 +12,13 @@ void check_adam(const char* rule, const Options& o) {
   require_not_negative(rule, "weight_decay", o.weight_decay);
 }
 
-const std::vector<State> kMoments{{"mean"}, {"square"}};
+std::vector<State> moments() { return {{"mean"}, {"square"}}; }
 
 template <class Options>
 std::vector<State> moments(const Options& o) {
-  return o.amsgrad ? std::vector<State>{{"mean"}, {"square"}, {"peak"}} : kMoments;
+  std::vector<State> all = moments();
+  if (o.amsgrad) all.push_back({"peak"});
+  return all;
 }
 
 // √v̂ + ε, times √(1 − β₂ᵗ), which is `root`: one division of elements less.
@@ -91,7 +93,7 @@ void NAdam::update(Update& u) {
 }
 
 void RAdam::check(const RAdamOptions& o) { check_adam("RAdam", o); }
-std::vector<State> RAdam::state_of(const RAdamOptions&) { return kMoments; }
+std::vector<State> RAdam::state_of(const RAdamOptions&) { return moments(); }
 void RAdam::update(Update& u) {
   const RAdamOptions& o = options(u);
   const Var g = descent(u, o), t = u.steps();
@@ -107,7 +109,7 @@ void RAdam::update(Update& u) {
 }
 
 void Lamb::check(const LambOptions& o) { check_adam("Lamb", o); }
-std::vector<State> Lamb::state_of(const LambOptions&) { return kMoments; }
+std::vector<State> Lamb::state_of(const LambOptions&) { return moments(); }
 void Lamb::update(Update& u) {
   const LambOptions& o = options(u);
   const Var g = o.maximize ? -u.gradient() : u.gradient();

@@ -10,6 +10,17 @@
 // With weight decay λ, g is the gradient plus λ p, where nothing else is said.
 namespace xtape::optim {
 
+/// What they have in common: β₁ is the momentum, and the factors of m̂ and v̂ depend on t.
+template <class Derived, class Options>
+class AdamRule : public Rule<Derived, Options> {
+ public:
+  using Rule<Derived, Options>::Rule;
+  /// As Rule says.
+  static std::optional<double> momentum_of(const Options& o) { return o.beta1; }
+  /// As Rule says.
+  static bool counts_of(const Options&) { return true; }
+};
+
 /// Settings of Adam.
 struct AdamOptions {
   double learning_rate = 1e-3;  ///< η ≥ 0.
@@ -23,13 +34,11 @@ struct AdamOptions {
 
 /// p ← p − η m̂ / (√v̂ + ε). Kingma and Ba, "Adam: a method for stochastic optimization", 2015;
 /// amsgrad: Reddi et al., "On the convergence of Adam and beyond", 2018.
-class Adam : public Rule<Adam, AdamOptions> {
+class Adam : public AdamRule<Adam, AdamOptions> {
  public:
-  using Rule::Rule;
-  static void check(const AdamOptions& o);
-  static std::vector<State> state_of(const AdamOptions& o);
-  static std::optional<double> momentum_of(const AdamOptions& o) { return o.beta1; }
-  static bool counts_of(const AdamOptions&) { return true; }
+  using AdamRule::AdamRule;
+  static void check(const AdamOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const AdamOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;
@@ -48,13 +57,11 @@ struct AdamWOptions {
 
 /// Adam whose weight decay does not go through the averages: p ← (1 − η λ) p − η m̂ / (√v̂ + ε).
 /// Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
-class AdamW : public Rule<AdamW, AdamWOptions> {
+class AdamW : public AdamRule<AdamW, AdamWOptions> {
  public:
-  using Rule::Rule;
-  static void check(const AdamWOptions& o);
-  static std::vector<State> state_of(const AdamWOptions& o);
-  static std::optional<double> momentum_of(const AdamWOptions& o) { return o.beta1; }
-  static bool counts_of(const AdamWOptions&) { return true; }
+  using AdamRule::AdamRule;
+  static void check(const AdamWOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const AdamWOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;
@@ -72,13 +79,11 @@ struct AdamaxOptions {
 
 /// Adam with the largest gradient in place of the square: u ← max(β₂ u, |g| + ε), p ← p − η m̂ / u.
 /// State: mean (m), peak (u). Kingma and Ba 2015, section 7.
-class Adamax : public Rule<Adamax, AdamaxOptions> {
+class Adamax : public AdamRule<Adamax, AdamaxOptions> {
  public:
-  using Rule::Rule;
-  static void check(const AdamaxOptions& o);
-  static std::vector<State> state_of(const AdamaxOptions& o);
-  static std::optional<double> momentum_of(const AdamaxOptions& o) { return o.beta1; }
-  static bool counts_of(const AdamaxOptions&) { return true; }
+  using AdamRule::AdamRule;
+  static void check(const AdamaxOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const AdamaxOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;
@@ -101,13 +106,11 @@ struct NAdamOptions {
 ///
 /// State: mean (m), square (v), product (P, a number). Dozat, "Incorporating Nesterov momentum into
 /// Adam", 2016.
-class NAdam : public Rule<NAdam, NAdamOptions> {
+class NAdam : public AdamRule<NAdam, NAdamOptions> {
  public:
-  using Rule::Rule;
-  static void check(const NAdamOptions& o);
-  static std::vector<State> state_of(const NAdamOptions& o);
-  static std::optional<double> momentum_of(const NAdamOptions& o) { return o.beta1; }
-  static bool counts_of(const NAdamOptions&) { return true; }
+  using AdamRule::AdamRule;
+  static void check(const NAdamOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const NAdamOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;
@@ -130,13 +133,11 @@ struct RAdamOptions {
 ///     p ← p − η r m̂ √(1 − β₂ᵗ) / (√v + ε),       r² = (ρ − 4)(ρ − 2) ρ∞ / ((ρ∞ − 4)(ρ∞ − 2) ρ).
 ///
 /// Liu et al., "On the variance of the adaptive learning rate and beyond", 2020.
-class RAdam : public Rule<RAdam, RAdamOptions> {
+class RAdam : public AdamRule<RAdam, RAdamOptions> {
  public:
-  using Rule::Rule;
-  static void check(const RAdamOptions& o);
-  static std::vector<State> state_of(const RAdamOptions& o);
-  static std::optional<double> momentum_of(const RAdamOptions& o) { return o.beta1; }
-  static bool counts_of(const RAdamOptions&) { return true; }
+  using AdamRule::AdamRule;
+  static void check(const RAdamOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const RAdamOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;
@@ -155,13 +156,11 @@ struct LambOptions {
 /// Adam for large batches: with r = m̂ / (√v̂ + ε) + λ p, each parameter moves by a part of its own
 /// length, p ← p − η (‖p‖ / ‖r‖) r, the quotient being 1 where either is 0. You et al., "Large
 /// batch optimization for deep learning: training BERT in 76 minutes", 2020, with φ(z) = z.
-class Lamb : public Rule<Lamb, LambOptions> {
+class Lamb : public AdamRule<Lamb, LambOptions> {
  public:
-  using Rule::Rule;
-  static void check(const LambOptions& o);
-  static std::vector<State> state_of(const LambOptions& o);
-  static std::optional<double> momentum_of(const LambOptions& o) { return o.beta1; }
-  static bool counts_of(const LambOptions&) { return true; }
+  using AdamRule::AdamRule;
+  static void check(const LambOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const LambOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;

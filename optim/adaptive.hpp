@@ -21,8 +21,9 @@ struct AdagradOptions {
 class Adagrad : public Rule<Adagrad, AdagradOptions> {
  public:
   using Rule::Rule;
-  static void check(const AdagradOptions& o);
-  static std::vector<State> state_of(const AdagradOptions& o);
+  static void check(const AdagradOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const AdagradOptions& o);  ///< As Rule says.
+  /// As Rule says.
   static bool counts_of(const AdagradOptions& o) { return o.rate_decay != 0; }
 
  protected:
@@ -47,9 +48,9 @@ struct RMSpropOptions {
 class RMSprop : public Rule<RMSprop, RMSpropOptions> {
  public:
   using Rule::Rule;
-  static void check(const RMSpropOptions& o);
-  static std::vector<State> state_of(const RMSpropOptions& o);
-  static std::optional<double> momentum_of(const RMSpropOptions& o);
+  static void check(const RMSpropOptions& o);                         ///< As Rule says.
+  static std::vector<State> state_of(const RMSpropOptions& o);        ///< As Rule says.
+  static std::optional<double> momentum_of(const RMSpropOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;
@@ -69,8 +70,8 @@ struct AdadeltaOptions {
 class Adadelta : public Rule<Adadelta, AdadeltaOptions> {
  public:
   using Rule::Rule;
-  static void check(const AdadeltaOptions& o);
-  static std::vector<State> state_of(const AdadeltaOptions& o);
+  static void check(const AdadeltaOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const AdadeltaOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;

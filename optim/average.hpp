@@ -38,6 +38,7 @@ class WeightAverage {
   /// Gives the weights back when it goes.
   class Swapped {
    public:
+    /// For swap_in().
     explicit Swapped(WeightAverage& average) : average_(&average) { average.swap(); }
     Swapped(const Swapped&) = delete;
     Swapped& operator=(const Swapped&) = delete;

@@ -37,7 +37,7 @@ double least_of_cubic(double x1, double f1, double g1, double x2, double f2, dou
     std::swap(g1, g2);
   }
   const double d1 = g1 + g2 - 3 * (f1 - f2) / (x1 - x2), square = d1 * d1 - g1 * g2;
-  if (!(square >= 0)) return (low + high) / 2;
+  if (!(square >= 0) || std::isinf(square)) return (low + high) / 2;
   const double d2 = std::sqrt(square);
   const double at = x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2 * d2));
   return std::min(std::max(at, low), high);

@@ -22,10 +22,11 @@ struct Group {
 struct State {
   std::string name;  ///< Behind that of the parameter: "0.weight.momentum".
   double fill = 0;   ///< Its elements before the first step.
+  /// What it is.
   enum Kind : std::uint8_t {
-    elements,  ///< One for each element, in the parameter's dtype.
-    number     ///< A single one, f64.
-  } kind = elements;
+    elements,         ///< One for each element, in the parameter's dtype.
+    number            ///< A single one, f64.
+  } kind = elements;  ///< What it is.
 };
 
 /// One parameter in one step, as its rule sees it. Everything is recorded: numbers that belong to
@@ -124,7 +125,7 @@ class Optimizer {
   Optimizer() : steps_(Parameter::buffer(Tensor::scalar(0, i64), "steps")) {}
   /// What a group is made of.
   struct GroupSpec {
-    double learning_rate;
+    double learning_rate;            ///< η ≥ 0.
     std::optional<double> momentum;  ///< Where it may change between steps.
     std::vector<State> state;        ///< Of each parameter.
     bool counts = false;             ///< Whether the rule reads Update::steps.
@@ -194,7 +195,9 @@ class Rule : public Optimizer {
   const Options& options(const Update& u) const { return options_[u.group()]; }
   /// Of a group.
   const Options& options(std::size_t group) const { return options_[group]; }
+  /// What is said by leaving it out.
   static bool counts_of(const Options&) { return false; }
+  /// What is said by leaving it out.
   static std::optional<double> momentum_of(const Options&) { return std::nullopt; }
 
  private:

@@ -27,9 +27,10 @@ struct SGDOptions {
 class SGD : public Rule<SGD, SGDOptions> {
  public:
   using Rule::Rule;
-  static void check(const SGDOptions& o);
-  static std::vector<State> state_of(const SGDOptions& o);
-  static std::optional<double> momentum_of(const SGDOptions& o);
+  static void check(const SGDOptions& o);                         ///< As Rule says.
+  static std::vector<State> state_of(const SGDOptions& o);        ///< As Rule says.
+  static std::optional<double> momentum_of(const SGDOptions& o);  ///< As Rule says.
+  /// As Rule says.
   static bool counts_of(const SGDOptions& o) { return o.dampening != 0; }
 
  protected:
@@ -57,8 +58,9 @@ class ASGD : public Rule<ASGD, ASGDOptions> {
   using Rule::Rule;
   /// a, for parameter i.
   const Tensor& averaged(std::size_t i) const { return state(i, 0).value(); }
-  static void check(const ASGDOptions& o);
-  static std::vector<State> state_of(const ASGDOptions& o);
+  static void check(const ASGDOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const ASGDOptions& o);  ///< As Rule says.
+  /// As Rule says.
   static bool counts_of(const ASGDOptions&) { return true; }
 
  protected:

@@ -23,8 +23,8 @@ struct RpropOptions {
 class Rprop : public Rule<Rprop, RpropOptions> {
  public:
   using Rule::Rule;
-  static void check(const RpropOptions& o);
-  static std::vector<State> state_of(const RpropOptions& o);
+  static void check(const RpropOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const RpropOptions& o);  ///< As Rule says.
 
  protected:
   void update(Update& u) override;
@@ -44,8 +44,9 @@ struct LionOptions {
 class Lion : public Rule<Lion, LionOptions> {
  public:
   using Rule::Rule;
-  static void check(const LionOptions& o);
-  static std::vector<State> state_of(const LionOptions& o);
+  static void check(const LionOptions& o);                   ///< As Rule says.
+  static std::vector<State> state_of(const LionOptions& o);  ///< As Rule says.
+  /// As Rule says.
   static std::optional<double> momentum_of(const LionOptions& o) { return o.beta1; }
 
  protected:

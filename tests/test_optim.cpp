@@ -280,6 +280,14 @@ TEST_CASE("Lion, Lamb, Rprop and ASGD follow their definitions", "[optim]") {
   CHECK(asgd.averaged(0).item() == Approx(a).epsilon(1e-14));
 }
 
+TEST_CASE("a variance of equal gradients is 0, not less", "[optim]") {
+  Parameter p(Rng(1).uniform({64}, -1, 1, f32), "p");
+  const Tensor g = Rng(2).uniform({64}, 10, 1000, f32);
+  optim::RMSprop rmsprop({p}, {.learning_rate = 1e-9, .alpha = 0.5, .centered = true});
+  for (int i = 0; i < 100; ++i) rmsprop.step({g});
+  for (int i = 0; i < 64; ++i) CHECK(std::isfinite(p.value().flat(i)));
+}
+
 TEST_CASE("maximize climbs", "[optim]") {
   const Parameter up = one(), down = one();
   optim::RMSprop climb({up}, {.weight_decay = 0.1, .maximize = true});

@@ -151,8 +151,10 @@ class Module {
   struct Recipe;
   /// What was copied already, so that ties stay.
   struct Copies {
+    /// Parameters and buffers by original.
     std::unordered_map<const detail::ParameterData*, std::pair<Parameter, std::shared_ptr<Recipe>>>
         parameters;
+    /// By original.
     std::unordered_map<const Module*, std::shared_ptr<Module>> modules;
   };
   /// A copy with parameters and children of its own.
@@ -240,6 +242,7 @@ class Cloneable : public Base {
 template <class M>
 class Joining : public Cloneable<M> {
  public:
+  /// forward_all of x alone.
   Var forward(const Var& x) const override { return this->forward_all({&x, 1}); }
 };
 

@@ -368,7 +368,7 @@ TEST_CASE("open layers become what they would have been", "[nn][layers][lazy]") 
     }
     const auto clone = open.clone();
     open.build(in);
-    for (const nn::Module* m : {&open, clone.get()}) {
+    for (const nn::Module* m : {&open, static_cast<const nn::Module*>(clone.get())}) {
       CHECK(m->output_shape(in) == known.output_shape(in));
       const Parameters p = m->parameters(), q = known.parameters();
       REQUIRE(p.size() == q.size());

@@ -72,6 +72,17 @@ Parameters Module::buffers() const {
   return all;
 }
 
+Parameters Module::random_positions() const {
+  Parameters all;
+  if (generator_) all.push_back(generator_->position());
+  for (const Child& c : children_) {
+    for (const Parameter& p : c.module->random_positions()) {
+      if (std::find(all.begin(), all.end(), p) == all.end()) all.push_back(p);
+    }
+  }
+  return all;
+}
+
 Parameters Module::parameters(const std::function<bool(const Parameter&)>& wanted) const {
   Parameters out;
   for (const Parameter& p : parameters()) {

@@ -19,7 +19,7 @@ class Error : public std::runtime_error {
  public:
   /// An error whose text is `[where] what`.
   Error(std::string_view where, const std::string& what);
-  /// The op, function or module path that threw, e.g. "matmul" or "encoder.2".
+  /// The op, function, layer or parameter that threw, e.g. "matmul" or "Dense".
   const std::string& where() const noexcept { return where_; }
   /// The path of the module of a network in which it happened, "encoder.2"; empty outside of one.
   const std::string& module() const noexcept { return module_; }

@@ -93,10 +93,12 @@ struct Identity : Activation {
 };
 /// y = x for x > 0, else slope·x.
 struct LeakyReLU : Activation {
+  /// The slope for x < 0.
   explicit LeakyReLU(double slope = 0.01) : Activation(activation("leaky_relu", {slope})) {}
 };
 /// y = x for x > 0, else α (eˣ − 1).
 struct ELU : Activation {
+  /// See the formula.
   explicit ELU(double alpha = 1) : Activation(activation("elu", {alpha})) {}
 };
 /// The self-normalizing elu.
@@ -105,6 +107,7 @@ struct SELU : Activation {
 };
 /// y = x for x > 0, else α (e^(x/α) − 1).
 struct CELU : Activation {
+  /// α ≠ 0.
   explicit CELU(double alpha = 1) : Activation(activation("celu", {alpha})) {}
 };
 /// y = x sigmoid x.
@@ -113,6 +116,7 @@ struct SiLU : Activation {
 };
 /// y = x Φ(x), exactly or by tanh.
 struct GELU : Activation {
+  /// Exact unless told otherwise.
   explicit GELU(Gelu form = Gelu::exact)
       : Activation(activation(form == Gelu::exact ? "gelu" : "gelu_tanh")) {}
 };
@@ -130,6 +134,7 @@ struct LogSigmoid : Activation {
 };
 /// y = x limited to [low, high].
 struct Hardtanh : Activation {
+  /// low ≤ high.
   explicit Hardtanh(double low = -1, double high = 1)
       : Activation(activation("hardtanh", {low, high})) {}
 };
@@ -151,19 +156,23 @@ struct Tanhshrink : Activation {
 };
 /// y = x moved by λ towards 0.
 struct Softshrink : Activation {
+  /// λ ≥ 0.
   explicit Softshrink(double lambda = 0.5) : Activation(activation("softshrink", {lambda})) {}
 };
 /// y = x for |x| > λ, else 0.
 struct Hardshrink : Activation {
+  /// λ ≥ 0.
   explicit Hardshrink(double lambda = 0.5) : Activation(activation("hardshrink", {lambda})) {}
 };
 /// y = x for x > threshold, else value.
 struct Threshold : Activation {
+  /// See the formula.
   Threshold(double threshold, double value)
       : Activation(activation("threshold", {threshold, value})) {}
 };
 /// y = a sigmoid b, a and b the halves of x along an axis.
 struct GLU : Activation {
+  /// Along the last axis, or another one.
   explicit GLU(int axis = -1) : Activation(activation("glu", {double(axis)})) {}
 };
 /// A user's own scalar activation as a layer:

@@ -36,19 +36,23 @@ class Lambda : public Cloneable<Lambda> {
 
 /// The axes first … last as one, by default all behind the batch axis.
 struct Flatten : Lambda {
+  /// Both may count from the end.
   explicit Flatten(std::int64_t first = 1, std::int64_t last = -1);
 };
 /// One axis as several, of which one extent may be −1.
 struct Unflatten : Lambda {
+  /// The axis may count from the end.
   Unflatten(std::int64_t axis, const Shape& extents);
 };
 /// x[…, position, …] on one axis (from the end when negative), which goes: `Select(1, -1)` is the
 /// last step of a sequence [batch, time, features].
 struct Select : Lambda {
+  /// Both may count from the end.
   Select(std::int64_t axis, std::int64_t position);
 };
 /// The mean over axes, which go.
 struct Mean : Lambda {
+  /// Each may count from the end.
   explicit Mean(const Axes& axes);
 };
 
@@ -62,6 +66,7 @@ struct Multiply : Lambda {
 };
 /// All inputs joined along an axis.
 struct Concat : Lambda {
+  /// It may count from the end.
   explicit Concat(std::int64_t axis = -1);
 };
 

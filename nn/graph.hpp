@@ -16,7 +16,8 @@ namespace xtape::nn {
 ///     g.input("x").add("h", nn::Dense(8, 8), {"x"}).add("y", nn::Add(), {"h", "x"}).output("y");
 ///
 /// Whatever is wrong with it (a cycle, an unknown name, what no output needs) is said by check(),
-/// which the first run calls.
+/// which the first run calls: call it, and build() what has open sizes, before threads share a
+/// graph.
 class Graph : public Joining<Graph> {
  public:
   Graph() = default;

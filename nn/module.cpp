@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include <xtape/autodiff/diagnostics.hpp>
 #include <xtape/autodiff/program/graph.hpp>
 #include <xtape/nn/module.hpp>
 
@@ -29,22 +28,6 @@ Var Module::forward_all(std::span<const Var> xs) const {
     throw ValueError(describe(), std::to_string(xs.size()) + " inputs: it takes one");
   }
   return forward(xs[0]);
-}
-
-Var Module::operator()(const Var& x) const {
-  return located([&] {
-    Var y = forward(x);
-    if (!hooks_.empty()) call_hooks({&x, 1}, y);
-    return y;
-  });
-}
-
-Var Module::operator()(std::span<const Var> xs) const {
-  return located([&] {
-    Var y = forward_all(xs);
-    if (!hooks_.empty()) call_hooks(xs, y);
-    return y;
-  });
 }
 
 DType Module::input_dtype() const {
@@ -86,6 +69,17 @@ Parameters Module::parameters() const {
 Parameters Module::buffers() const {
   Parameters all;
   collect(all, &Module::buffers_);
+  return all;
+}
+
+Parameters Module::random_positions() const {
+  Parameters all;
+  if (generator_) all.push_back(generator_->position());
+  for (const Child& c : children_) {
+    for (const Parameter& p : c.module->random_positions()) {
+      if (std::find(all.begin(), all.end(), p) == all.end()) all.push_back(p);
+    }
+  }
   return all;
 }
 
@@ -380,63 +374,6 @@ void Module::tie(const std::string& path, const Parameter& as) {
   });
   Places places;
   place(path_, places);
-}
-
-struct ForwardHook::Data {
-  Function f;
-  bool active = true;
-};
-
-void ForwardHook::remove() {
-  if (data_) data_->active = false;
-}
-
-bool ForwardHook::active() const { return data_ && data_->active; }
-
-ForwardHook Module::add_forward_hook(ForwardHook::Function hook) {
-  ForwardHook handle;
-  handle.data_ = std::make_shared<ForwardHook::Data>(ForwardHook::Data{std::move(hook)});
-  std::erase_if(hooks_, [](const auto& h) { return !h->active; });
-  hooks_.push_back(handle.data_);
-  return handle;
-}
-
-ForwardHook Module::add_output_gradient_hook(std::function<Var(const Var&)> hook) {
-  const ForwardHook handle = add_forward_hook({});
-  handle.data_->f = [hook = std::move(hook), self = std::weak_ptr(handle.data_)](
-                        const Module&, std::span<const Var>, const Var& y) {
-    if (!y.tape()) return;
-    add_gradient_hook(y, [hook, self](const Var& g) {
-      const auto data = self.lock();
-      return data && data->active ? hook(g) : Var();
-    });
-  };
-  return handle;
-}
-
-void Module::call_hooks(std::span<const Var> in, const Var& out) const {
-  for (std::size_t i = 0; i < hooks_.size(); ++i) {
-    const auto hook = hooks_[i];  // it may remove itself
-    if (hook->active) hook->f(*this, in, out);
-  }
-}
-
-Sequential& Sequential::add(std::shared_ptr<Module> layer) {
-  const std::size_t index = children().size();
-  add_child(std::to_string(index), std::move(layer));
-  return *this;
-}
-
-Var Sequential::forward(const Var& x) const {
-  Var y = x;
-  for (const Child& c : children()) y = (*c.module)(y);
-  return y;
-}
-
-std::string Sequential::describe() const {
-  std::string s = "Sequential(";
-  for (const Child& c : children()) s += (c.name == "0" ? "" : ", ") + c.module->describe();
-  return s + ")";
 }
 
 }  // namespace xtape::nn

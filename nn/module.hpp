@@ -96,6 +96,10 @@ class Module {
   Parameters parameters(const std::function<bool(const Parameter&)>& wanted) const;
   /// State without a gradient, such as running statistics, in the same order.
   Parameters buffers() const;
+  /// Where the random numbers of dropout stand, one for each module that draws some, in the same
+  /// order: with the parameters and buffers, all that a training must keep to go on as it would
+  /// have. They belong to the streams of the present paths and seed.
+  Parameters random_positions() const;
   /// Number of elements of all parameters.
   std::int64_t parameter_count() const;
   /// Draws all parameters afresh by their initialisers: parameter k of the walk from rng.split(k),
@@ -151,8 +155,10 @@ class Module {
   struct Recipe;
   /// What was copied already, so that ties stay.
   struct Copies {
+    /// Parameters and buffers by original.
     std::unordered_map<const detail::ParameterData*, std::pair<Parameter, std::shared_ptr<Recipe>>>
         parameters;
+    /// By original.
     std::unordered_map<const Module*, std::shared_ptr<Module>> modules;
   };
   /// A copy with parameters and children of its own.
@@ -240,6 +246,7 @@ class Cloneable : public Base {
 template <class M>
 class Joining : public Cloneable<M> {
  public:
+  /// forward_all of x alone.
   Var forward(const Var& x) const override { return this->forward_all({&x, 1}); }
 };
 
@@ -276,6 +283,8 @@ class Sequential : public Cloneable<Sequential> {
   Sequential& add(std::shared_ptr<Module> layer);
 
   Var forward(const Var& x) const override;
+  /// The first layer gets all inputs.
+  Var forward_all(std::span<const Var> xs) const override;
   std::string describe() const override;
   /// Number of layers.
   std::size_t size() const { return children().size(); }

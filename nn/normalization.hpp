@@ -49,22 +49,26 @@ class BatchNorm : public Cloneable<BatchNorm> {
 };
 /// For [batch, channels] and [batch, channels, length].
 struct BatchNorm1d : BatchNorm {
+  /// As BatchNorm.
   explicit BatchNorm1d(std::int64_t channels, const BatchNormLayerOptions& o = {})
       : BatchNorm(channels, o, 1) {}
 };
 /// For images [batch, channels, height, width].
 struct BatchNorm2d : BatchNorm {
+  /// As BatchNorm.
   explicit BatchNorm2d(std::int64_t channels, const BatchNormLayerOptions& o = {})
       : BatchNorm(channels, o, 2) {}
 };
 /// For [batch, channels, depth, height, width].
 struct BatchNorm3d : BatchNorm {
+  /// As BatchNorm.
   explicit BatchNorm3d(std::int64_t channels, const BatchNormLayerOptions& o = {})
       : BatchNorm(channels, o, 3) {}
 };
 /// As BatchNorm for each sample of its own (Ulyanov et al., 2016), by default without parameters
 /// and running statistics.
 struct InstanceNorm : BatchNorm {
+  /// As BatchNorm.
   explicit InstanceNorm(std::int64_t channels,
                         const BatchNormLayerOptions& o = {.affine = false,
                                                           .track_running_stats = false})

@@ -9,6 +9,7 @@ namespace xtape::nn {
 /// The largest element of each window of N axes.
 template <int N>
 struct MaxPool : Lambda {
+  /// See MaxPoolOptions.
   explicit MaxPool(const PerAxis& window, const MaxPoolOptions& options = {});
 };
 using MaxPool1d = MaxPool<1>;
@@ -18,6 +19,7 @@ using MaxPool3d = MaxPool<3>;
 /// The mean of each window of N axes.
 template <int N>
 struct AvgPool : Lambda {
+  /// See AvgPoolOptions.
   explicit AvgPool(const PerAxis& window, const AvgPoolOptions& options = {});
 };
 using AvgPool1d = AvgPool<1>;
@@ -27,6 +29,7 @@ using AvgPool3d = AvgPool<3>;
 /// The p-norm of each window of one or two axes.
 template <int N>
 struct LpPool : Lambda {
+  /// See LpPoolOptions.
   LpPool(double p, const PerAxis& window, const LpPoolOptions& options = {});
 };
 using LpPool1d = LpPool<1>;
@@ -35,6 +38,7 @@ using LpPool2d = LpPool<2>;
 /// The largest elements of windows that share N axes out into `size`; −1 keeps an axis.
 template <int N>
 struct AdaptiveMaxPool : Lambda {
+  /// One extent for each axis, or one for all.
   explicit AdaptiveMaxPool(const PerAxis& size);
 };
 using AdaptiveMaxPool1d = AdaptiveMaxPool<1>;
@@ -44,6 +48,7 @@ using AdaptiveMaxPool3d = AdaptiveMaxPool<3>;
 /// The means of such windows; `AdaptiveAvgPool2d(1)` is the mean over images.
 template <int N>
 struct AdaptiveAvgPool : Lambda {
+  /// One extent for each axis, or one for all.
   explicit AdaptiveAvgPool(const PerAxis& size);
 };
 using AdaptiveAvgPool1d = AdaptiveAvgPool<1>;

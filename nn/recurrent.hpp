@@ -54,6 +54,7 @@ class Recurrent : public Cloneable<Recurrent> {
  protected:
   /// What a step computes.
   enum class Cell : std::uint8_t { tanh, relu, lstm, gru };
+  /// See RNN.
   Recurrent(Cell cell, std::int64_t in, std::int64_t hidden, const RecurrentOptions& options);
 
  private:

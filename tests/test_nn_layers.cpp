@@ -82,6 +82,23 @@ std::vector<Case> cases() {
       {"deep lstm", of<nn::LSTM>(3, 4, deep), {{2, 3, 3}}},
       {"deep gru", of<nn::GRU>(3, 4, deep), {{2, 3, 3}}},
       {"lstm with state", of<nn::LSTM>(3, 4), {{3, 2, 3}, {1, 2, 4}, {1, 2, 4}}},
+      {"open lstm without biases",
+       of<nn::LSTM>(kOpen, 4, nn::RecurrentOptions{.layers = 2, .bias = false}),
+       {{3, 2, 3}}},
+      {"gru without biases", of<nn::GRU>(3, 4, nn::RecurrentOptions{.bias = false}), {{3, 2, 3}}},
+      {"conv without bias",
+       of<nn::Conv1d>(2, 3, 2, nn::ConvLayerOptions{.bias = false}),
+       {{2, 2, 5}}},
+      {"attention without biases",
+       of<nn::MultiheadAttention>(4, 2, nn::MultiheadAttentionOptions{.bias = false}),
+       {{3, 2, 4}, {5, 2, 4}}},
+      {"batch norm without state",
+       of<nn::BatchNorm>(3,
+                         nn::BatchNormLayerOptions{.affine = false, .track_running_stats = false}),
+       {{4, 3}}},
+      {"layer norm without bias",
+       of<nn::LayerNorm>(4, nn::NormLayerOptions{.bias = false}),
+       {{3, 4}}},
       {"attention", of<nn::MultiheadAttention>(6, 2), {{4, 2, 6}}},
       {"attention to others",
        of<nn::MultiheadAttention>(
@@ -313,6 +330,12 @@ TEST_CASE("dropout draws fresh masks from a stream by its place", "[nn][layers]"
   const auto clone = net.clone();
   CHECK(identical(clone->children()[0].module->forward(no_grad(x)).value(),
                   net[0](no_grad(x)).value()));
+  // Positions kept are positions to go on from.
+  REQUIRE(net.random_positions().size() == 2);
+  const Tensor position = net.random_positions()[0].value();
+  const Tensor next = net[0](no_grad(x)).value();
+  Parameter(net.random_positions()[0]).assign(position);
+  CHECK(identical(net[0](no_grad(x)).value(), next));
   net.eval();
   CHECK(identical(net(no_grad(x)).value(), x));
   REQUIRE_ERROR(nn::Dropout(1), ValueError, "p = 1");
@@ -368,7 +391,7 @@ TEST_CASE("open layers become what they would have been", "[nn][layers][lazy]") 
     }
     const auto clone = open.clone();
     open.build(in);
-    for (const nn::Module* m : {&open, clone.get()}) {
+    for (const nn::Module* m : {&open, static_cast<const nn::Module*>(clone.get())}) {
       CHECK(m->output_shape(in) == known.output_shape(in));
       const Parameters p = m->parameters(), q = known.parameters();
       REQUIRE(p.size() == q.size());
@@ -388,6 +411,7 @@ TEST_CASE("open layers become what they would have been", "[nn][layers][lazy]") 
   check(nn::LayerNorm(kOpen), nn::LayerNorm(6), {2, 6});
   check(nn::RMSNorm(kOpen), nn::RMSNorm(6), {2, 6});
   check(nn::LSTM(kOpen, 4), nn::LSTM(6, 4), {3, 2, 6});
+  check(nn::LSTM(kOpen, 4, {.bias = false}), nn::LSTM(6, 4, {.bias = false}), {3, 2, 6});
 }
 
 TEST_CASE("a convolution's fans count what a unit sees", "[nn][layers][init]") {

@@ -45,6 +45,9 @@ TEST_CASE("a module takes one input or several", "[nn][module]") {
   const nn::Dense dense(2, 3);
   CHECK(dense(std::span<const Var>(&a, 1)).shape() == Shape{1, 3});
   REQUIRE_ERROR(dense(a, b), ValueError, "[Dense(2 → 3)] 2 inputs: it takes one");
+  const nn::Sequential net(Sum(), nn::Dense(2, 3));
+  CHECK(identical(net(a, b).value(), net[1](sum(a, b)).value()));
+  REQUIRE_ERROR(nn::Sequential(nn::Dense(2, 3), Sum())(a, b), ValueError, "[0] Dense(2 → 3): 2");
 }
 
 TEST_CASE("buffers are walked, named, copied and kept from gradients", "[nn][module]") {
@@ -60,11 +63,11 @@ TEST_CASE("buffers are walked, named, copied and kept from gradients", "[nn][mod
   (*clone)(no_grad(row(1, 2)));
   CHECK(calls(*clone) == 3);
   CHECK(calls(net) == 2);
-  // A buffer that was read and assigned to does not spoil the gradient.
+  // A buffer that was read and assigned to does not spoil the gradient, nor the next call.
   Tape tape;
   const Var x = tape.variable(row(1, 2));
-  CHECK(tape.gradient(sum(net(x)), x).shape() == Shape{1, 2});
-  CHECK(calls(net) == 3);
+  CHECK(tape.gradient(sum(net(net(x))), x).shape() == Shape{1, 2});
+  CHECK(calls(net) == 4);
   net.to(f64);
   CHECK(net.buffers()[0].dtype() == i64);
 }

@@ -5,31 +5,21 @@
 #include <sstream>
 
 #include <xtape/autodiff/error.hpp>
-#include <xtape/autodiff/explain.hpp>
-#include <xtape/autodiff/gradient.hpp>
+#include <xtape/autodiff/explain_graph.hpp>
 #include <xtape/autodiff/ops.hpp>
 
 namespace xtape {
 
 // The elements of the tape between y and x, and the derivative of each by those it was computed
 // from. Vertices are numbered from the result on: what a vertex depends on has a larger number.
-class ElementGraph {
+class ElementGraph::Elements : Between {
  public:
   struct Arrow {
     int to;
     double slope;
   };
 
-  ElementGraph(const Var& y, const Var& x, const ExplainOptions& options)
-      : tape_(*y.tape()), options_(options) {
-    if (y.size() != 1) {
-      throw GradientError("explain",
-                          "the output has shape " + y.shape().str() +
-                              ": paths lead to one number, such as sum(y) or an element");
-    }
-    target_ = tape_.target_index(x, false);
-    top_ = tape_.target_index(y, false);
-    mark_between();
+  Elements(const Var& y, const Var& x, const ExplainOptions& options) : Between(y, x, options) {
     vertex(top_, 0);
     for (auto at = rows_.begin(); at != rows_.end(); ++at) {
       if (at->first != target_) expand(at->first, at->second);
@@ -54,31 +44,6 @@ class ElementGraph {
   using Row = std::map<std::int64_t, int>;  // vertices of a node by element
 
   static std::size_t at(int v) { return static_cast<std::size_t>(v); }
-  const Tape::Node& node(std::uint32_t i) const { return tape_.nodes_[i]; }
-  std::uint32_t input(std::uint32_t i, std::uint32_t e) const {
-    return tape_.edges_[node(i).first_edge + e];
-  }
-
-  // Which nodes depend on x; y depends on those that are reached from it.
-  void mark_between() {
-    depends_.assign(top_ + 1, false);
-    if (target_ > top_) throw_unconnected();
-    depends_[target_] = true;
-    for (std::uint32_t i = target_ + 1; i <= top_; ++i) {
-      const Tape::Node& n = node(i);
-      for (std::uint32_t e = 0; n.requires_grad && e < n.edges; ++e) {
-        const std::uint32_t from = input(i, e);
-        if (from != Tape::kNone && from <= top_ && depends_[from] &&
-            n.op->differentiable(static_cast<int>(e))) {
-          depends_[i] = true;
-        }
-      }
-    }
-    if (!depends_[top_]) throw_unconnected();
-  }
-  [[noreturn]] void throw_unconnected() const {
-    throw GradientError("explain", "the output does not depend on " + tape_.describe(target_));
-  }
 
   int vertex(std::uint32_t i, std::int64_t element) {
     const auto [it, added] = rows_[i].try_emplace(element, static_cast<int>(vertices_.size()));
@@ -104,28 +69,11 @@ class ElementGraph {
 
   // The arrows of the known elements of node i.
   void expand(std::uint32_t i, const Row& row) {
-    const Tape::Node& n = node(i);
-    if (n.consumed) {
-      throw GradientError("explain", "node " + tape_.describe(i) +
-                                         " was consumed by a gradient: pass {.keep_tape = true} to "
-                                         "that one");
-    }
-    for (std::uint32_t e = 0; e < n.edges; ++e) {
-      const std::uint32_t from = input(i, e);
-      if (from == Tape::kNone || !depends_[from] || !n.op->differentiable(static_cast<int>(e))) {
-        continue;
-      }
-      if (n.op->block && expand_elementwise(i, e, row)) continue;
+    for (std::uint32_t e = 0; e < node(i).edges; ++e) {
+      if (!leads(i, e)) continue;
+      if (node(i).op->block && expand_elementwise(i, e, row)) continue;
       for (const auto& [element, v] : row) expand_element(i, e, element, v);
     }
-  }
-
-  Tensor rule(std::uint32_t i, std::uint32_t e, const Tensor& ct) const {
-    const Var cotangent = ct;
-    return node(i)
-        .op->rule(static_cast<int>(e))
-        .rule(Vjp(cotangent, static_cast<int>(e), tape_, i, false))
-        .value();
   }
 
   // An element depends on one element: one cotangent of ones tells all slopes.
@@ -149,9 +97,7 @@ class ElementGraph {
       using T = decltype(zero);
       ct.mutable_data<T>()[element] = T(1);
     });
-    Tensor slopes = rule(i, e, ct);
-    const Shape& want = node(from).spec.shape;
-    if (node(i).op->broadcasts && slopes.shape() != want) slopes = sum_to(slopes, want).value();
+    const Tensor slopes = input_cotangent(i, e, ct);
     for (std::int64_t k = 0; k < slopes.size(); ++k) arrow(v, from, k, slopes.flat(k));
   }
 
@@ -184,7 +130,6 @@ class ElementGraph {
     rows_.clear();
   }
 
-  bool labelled(std::uint32_t i) const { return tape_.labels_.count(i) > 0; }
   bool contracts() const {
     return !options_.every_step &&
            std::any_of(vertices_.begin(), vertices_.end(), [&](const Vertex& v) {
@@ -212,33 +157,24 @@ class ElementGraph {
   }
 
   std::string name(std::uint32_t i, std::int64_t element) const {
-    const Tape::Node& n = node(i);
-    const Parameter* p = Tape::parameter_of(n);
-    std::string s = std::string(n.op->name) + "%" + std::to_string(i);
-    if (p && !p->name().empty()) s = p->name();
-    if (const auto it = tape_.labels_.find(i); it != tape_.labels_.end()) s = it->second;
-    const Shape& shape = n.spec.shape;
+    const Shape& shape = node(i).spec.shape;
     std::string place;
     for (int k = shape.rank(); k-- > 0; element /= shape[k]) {
       place = std::to_string(element % shape[k]) + (place.empty() ? "" : ",") + place;
     }
-    return place.empty() ? s : s + ":" + place;
+    return Between::name(i) + (place.empty() ? "" : ":" + place);
   }
 
   std::vector<Paths> paths_to(int target) const;
   std::vector<GradientPath> strongest(int target, const std::vector<Paths>& below) const;
   std::vector<Dependency> dependencies(const std::vector<Paths>& below) const;
 
-  Tape& tape_;
-  const ExplainOptions options_;
-  std::uint32_t target_ = 0, top_ = 0;
-  std::vector<bool> depends_;
   std::map<std::uint32_t, Row, std::greater<>> rows_;
   std::vector<Vertex> vertices_;
   std::int64_t arrows_ = 0;
 };
 
-std::vector<ElementGraph::Paths> ElementGraph::paths_to(int target) const {
+std::vector<ElementGraph::Elements::Paths> ElementGraph::Elements::paths_to(int target) const {
   std::vector<Paths> below(vertices_.size());
   for (int v = static_cast<int>(vertices_.size()); v-- > 0;) {
     Paths& p = below[at(v)];
@@ -257,8 +193,8 @@ std::vector<ElementGraph::Paths> ElementGraph::paths_to(int target) const {
 
 // Best first: the largest product that a beginning of a path can still reach is known exactly, so
 // paths come out in the order of their magnitude.
-std::vector<GradientPath> ElementGraph::strongest(int target,
-                                                  const std::vector<Paths>& below) const {
+std::vector<GradientPath> ElementGraph::Elements::strongest(int target,
+                                                            const std::vector<Paths>& below) const {
   struct Beginning {
     int vertex, before;  // before: where in `all` the path comes from, −1 for the result
     double product, slope;
@@ -294,7 +230,8 @@ std::vector<GradientPath> ElementGraph::strongest(int target,
   return found;
 }
 
-std::vector<Dependency> ElementGraph::dependencies(const std::vector<Paths>& below) const {
+std::vector<Dependency> ElementGraph::Elements::dependencies(
+    const std::vector<Paths>& below) const {
   std::vector<Paths> above(vertices_.size());
   if (!above.empty()) above[0] = {1, 1, 1, 1};
   std::vector<Dependency> out;
@@ -313,7 +250,7 @@ std::vector<Dependency> ElementGraph::dependencies(const std::vector<Paths>& bel
   return out;
 }
 
-Explanation ElementGraph::explain(std::int64_t element, double gradient) const {
+Explanation ElementGraph::Elements::explain(std::int64_t element, double gradient) const {
   Explanation e;
   e.of = name(0);
   e.by = name(target_, element);
@@ -332,39 +269,9 @@ Explanation ElementGraph::explain(std::int64_t element, double gradient) const {
   return e;
 }
 
-namespace {
-
-Tape& tape_of(const Var& y) {
-  if (Tape* tape = y.tape()) return *tape;
-  throw TapeError("explain", "the output is on no tape: it is a constant, or a parameter alone");
-}
-
-std::string number(double x) {
-  std::ostringstream os;
-  os.precision(9);
-  os << x;
-  return os.str();
-}
-
-// JSON has no NaN and no infinity.
-struct Json {
-  double x;
-};
-std::ostream& operator<<(std::ostream& os, Json j) {
-  return std::isfinite(j.x) ? os << j.x : os << "null";
-}
-
-std::string quoted(const std::string& s) {
-  std::string out = "\"";
-  for (const char c : s) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) continue;
-    out += c;
-  }
-  return out + "\"";
-}
-
-}  // namespace
+using explaining::Json;
+using explaining::number;
+using explaining::quoted;
 
 Explanation explain(const Var& y, const Var& x, const Shape& element,
                     const ExplainOptions& options) {
@@ -378,13 +285,14 @@ Explanation explain(const Var& y, const Var& x, const Shape& element,
   if (!inside) {
     throw ValueError("explain", "element " + element.str() + " of a value of shape " + shape.str());
   }
-  const double gradient = tape_of(y).gradient(y, x, {.keep_tape = true}).flat(flat);
-  return ElementGraph(y, x, options).explain(flat, gradient);
+  const ElementGraph::Elements graph(y, x, options);
+  const double gradient = y.tape()->gradient(y, x, {.keep_tape = true}).flat(flat);
+  return graph.explain(flat, gradient);
 }
 
 std::vector<Explanation> explain_all(const Var& y, const Var& x, const ExplainOptions& options) {
-  const Tensor gradient = tape_of(y).gradient(y, x, {.keep_tape = true});
-  const ElementGraph graph(y, x, options);
+  const ElementGraph::Elements graph(y, x, options);
+  const Tensor gradient = y.tape()->gradient(y, x, {.keep_tape = true});
   std::vector<Explanation> all;
   for (std::int64_t k = 0; k < gradient.size(); ++k) {
     all.push_back(graph.explain(k, gradient.flat(k)));

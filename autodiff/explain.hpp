@@ -74,4 +74,38 @@ Explanation explain(const Var& y, const Var& x, const Shape& element,
 std::vector<Explanation> explain_all(const Var& y, const Var& x,
                                      const ExplainOptions& options = {});
 
+/// A path over whole operations or layers.
+struct OperationPath {
+  std::vector<std::string> steps;  ///< From the result to the input.
+  /// What comes this way, as a share of the gradient x̄: ⟨part, x̄⟩ / ⟨x̄, x̄⟩. All paths sum to 1;
+  /// a negative one works against the others.
+  double share;
+  double norm;  ///< ‖part‖₂.
+};
+
+/// The gradient of one number by a whole tensor as a sum over paths of operations, for networks too
+/// large to list neurons.
+struct OperationExplanation {
+  std::string of;                        ///< What is differentiated.
+  std::string by;                        ///< By what.
+  double norm = 0;                       ///< ‖x̄‖₂.
+  double count = 0;                      ///< Number of paths.
+  std::vector<OperationPath> paths;      ///< The strongest that were found, by |share|.
+  std::vector<Dependency> dependencies;  ///< `contribution`: the share that passes there.
+  /// Σ of the shares of `paths`.
+  double share() const;
+  /// For people: one line for each path.
+  std::string str() const;
+  /// The same as JSON.
+  std::string json() const;
+};
+
+/// ∂y/∂x of a recorded scalar y by a value, input or parameter of its tape as the sum over paths
+/// from label to label (operation to operation where nothing between has one, or with every_step).
+/// Keeps the tape. Costs a gradient and a sweep forward, and a part of a gradient for each step of
+/// a path. Paths are searched best first, by the share of all that begin alike (exact, but some of
+/// these may cancel), and not listed one by one. @throws as explain().
+OperationExplanation explain_operations(const Var& y, const Var& x,
+                                        const ExplainOptions& options = {});
+
 }  // namespace xtape

@@ -3,6 +3,7 @@
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/gradient.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/tangents.hpp>
 
 namespace xtape {
 
@@ -39,6 +40,15 @@ class Tangent {
     }
     if (low_ > end || !defined(end)) return Tensor::zeros(y_.shape(), y_.dtype());
     return at(end);
+  }
+
+  // After run(): of every node up to y.
+  std::vector<Tensor> all() {
+    std::vector<Tensor> out(y_.index() + 1);
+    for (std::uint32_t i = low_; i <= y_.index(); ++i) {
+      if (at(i).defined()) out[i] = at(i).value();
+    }
+    return out;
   }
 
  private:
@@ -296,6 +306,14 @@ Var jvp(const Var& y, const Var& x, const Var& v, Unconnected unconnected) {
 }
 
 namespace detail {
+
+std::vector<Tensor> tangents(const Var& y, const Var& x, const Tensor& v) {
+  const Var direction = v;
+  Tangent sweep(*y.tape(), y, std::span(&x, 1), std::span(&direction, 1), Unconnected::error,
+                false);
+  sweep.run();
+  return sweep.all();
+}
 
 Var fresh(const Var& x) {
   Tape* tape = x.tape();

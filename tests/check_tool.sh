@@ -44,6 +44,7 @@ says 0 '(dloss/dsigmoid3:0,0)(dsigmoid3:0,0/dDense2:0,0)(dDense2:0,0/dsigmoid1:0
   explain --input 0.05,0.1 --target 0.01,0.99 --of 0.weight:0,1 --json why.json --svg why.svg --dot why.dot
 check 'the drawings are whole' "$(tail -n 1 why.svg | grep -q '</svg>' && grep -q '^digraph' why.dot && grep -q paths why.json; echo $?)"
 says 0 'dloss/dinput:0,1' explain --of input
+says 0 '100 %  loss <- sigmoid3 <- Dense2 <- sigmoid1 <- Dense0 <- 0.weight' explain --layers
 says 2 "'nope' is not one of input, 0.weight" explain --of nope
 says 2 '3 numbers, the network has 2' explain --input 1,2,3
 says 2 "'x' is no number" explain --input 1,x

@@ -142,10 +142,54 @@ TEST_CASE("paths that repeat, cancel, vanish or broadcast", "[explain]") {
   CHECK(explain(select(x, 0, 0) * 2, x, {0}).sum == 2);
 }
 
+TEST_CASE("a large network is explained by layers", "[explain]") {
+  // Six residual blocks: 2⁶ paths from the loss to the input.
+  Rng rng(5);
+  Tape tape;
+  const Var x = tape.variable(rng.uniform({4, 16}, -1, 1, f64), "x");
+  Var h = x;
+  for (int k = 0; k < 6; ++k) {
+    const Var branch = tanh(matmul(h, rng.uniform({16, 16}, -0.5, 0.5, f64)));
+    tape.label(branch, "block" + std::to_string(k));
+    h = h + branch;
+  }
+  const Var loss = sum(square(h));
+  tape.label(loss, "loss");
+  const OperationExplanation all = explain_operations(loss, x, {.paths = 100});
+  CHECK(all.of == "loss");
+  CHECK(all.count == 64);
+  REQUIRE(all.paths.size() == 64);
+  CHECK(all.share() == Approx(1).epsilon(1e-10));
+  const Tensor g = tape.gradient(loss, x, {.keep_tape = true});
+  CHECK(all.norm == Approx(euclidean_norm(g).item()));
+  // The path that skips every block is the derivative of Σ h² by its last addend alone.
+  const auto skips = std::find_if(all.paths.begin(), all.paths.end(),
+                                  [](const OperationPath& p) { return p.steps.size() == 2; });
+  REQUIRE(skips != all.paths.end());
+  CHECK(skips->share == Approx((sum(2 * h * g) / sum(square(g))).item()).epsilon(1e-10));
+  const OperationExplanation few = explain_operations(loss, x, {.paths = 5});
+  REQUIRE(few.paths.size() == 5);
+  CHECK(few.paths[0].share == Approx(all.paths[0].share));
+  CHECK(few.str().find("and 59 others") != std::string::npos);
+  CHECK(nlohmann::json::parse(few.json())["paths"].size() == 5);
+  // What enters x through its dependencies is everything.
+  double arrives = 0;
+  for (const Dependency& d : all.dependencies) arrives += d.by == "x" ? d.contribution : 0;
+  CHECK(arrives == Approx(1).epsilon(1e-10));
+  // Operation by operation there are as many.
+  CHECK(explain_operations(loss, x, {.every_step = true}).count == 64);
+  // One path, and parameters.
+  Worked net;
+  const OperationExplanation worked = explain_operations(net.cost, w1);
+  REQUIRE(worked.paths.size() == 1);
+  CHECK(worked.paths[0].steps == std::vector<std::string>{"C", "H2", "Z2", "H1", "Z1", "W1"});
+  CHECK(worked.paths[0].share == Approx(1));
+}
+
 TEST_CASE("explain refuses what has no answer", "[explain]") {
   Tape tape;
   const Var x = tape.variable(Tensor{3, -1}, "x"), other = tape.variable(Tensor{1.});
-  REQUIRE_ERROR(explain(x * x, x, {0}), GradientError, "[gradient]");
+  REQUIRE_ERROR(explain(x * x, x, {0}), GradientError, "[explain] the output has shape (2,)");
   const Var y = sum(x * x);
   REQUIRE_ERROR(explain(y, x, {2}), ValueError, "element (2,) of a value of shape (2,)");
   REQUIRE_ERROR(explain(y, other, {0}), GradientError, "does not depend");

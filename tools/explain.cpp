@@ -87,6 +87,7 @@ void ExplainCommand::add_to(CLI::App& app) {
   app.add_option("--init", init, "initialiser of the weights");
   app.add_option("--paths", paths, "how many, strongest first")->capture_default_str();
   app.add_flag("--every-step", every_step, "each operation, not only layers");
+  app.add_flag("--layers", layers, "whole layers instead of neurons, for large networks");
   app.add_option("--seed", seed)->capture_default_str();
   app.add_option("--json", json, "file for the paths");
   app.add_option("--svg", svg, "file for a drawing (with one element)");
@@ -113,13 +114,19 @@ int explain(const ExplainCommand& o) {
   const Target of = target_of(o.of);
   const Var by = find(n.net, x, of.name);
   const ExplainOptions options{.paths = o.paths, .every_step = o.every_step};
+  if (!o.dot.empty()) plot::save(o.dot, tape.dot());
+  if (o.layers) {
+    const OperationExplanation e = explain_operations(cost, by, options);
+    fmt::print("{}", e.str());
+    if (!o.json.empty()) plot::save(o.json, e.json());
+    return 0;
+  }
   const std::vector<Explanation> list =
       of.element ? std::vector{xtape::explain(cost, by, *of.element, options)}
                  : explain_all(cost, by, options);
   for (const Explanation& e : list) fmt::print("{}", e.str());
   if (!o.json.empty()) plot::save(o.json, json_of(list));
   if (!o.svg.empty()) plot::save(o.svg, plot::explanation(list.front()));
-  if (!o.dot.empty()) plot::save(o.dot, tape.dot());
   return 0;
 }
 

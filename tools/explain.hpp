@@ -12,7 +12,7 @@ struct ExplainCommand {
   std::string input, target, of;  ///< Empty: drawn at random; all of the first parameter.
   std::string init;
   std::int64_t paths = 20;
-  bool every_step = false;
+  bool every_step = false, layers = false;
   std::uint64_t seed = 0;
   std::string json, svg, dot;
 

@@ -12,10 +12,26 @@ namespace xtape::nn {
 
 using xtape::binary_cross_entropy;
 using xtape::binary_cross_entropy_with_logits;
+using xtape::cosine_embedding_loss;
 using xtape::cross_entropy;
+using xtape::ctc_loss;
+using xtape::gaussian_nll_loss;
 using xtape::half_squared_error;
+using xtape::hinge_embedding_loss;
+using xtape::huber_loss;
+using xtape::kl_div;
+using xtape::l1_loss;
+using xtape::margin_ranking_loss;
 using xtape::mse_loss;
+using xtape::multi_margin_loss;
+using xtape::multilabel_margin_loss;
+using xtape::multilabel_soft_margin_loss;
+using xtape::nll_loss;
+using xtape::poisson_nll_loss;
 using xtape::Reduction;
+using xtape::smooth_l1_loss;
+using xtape::soft_margin_loss;
+using xtape::triplet_margin_loss;
 
 /// A loss known by name, as command lines and configuration files need it.
 struct NamedLoss {

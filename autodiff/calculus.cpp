@@ -156,17 +156,36 @@ Var hessian(const Function& f, const Var& x) {
   return rows(place, g, shape);
 }
 
+namespace {
+
+// Σ ⟨gᵢ, vᵢ⟩, and that each direction fits.
+template <class V>
+Var slope_along(const std::vector<Var>& g, std::span<const V> vs) {
+  Var slope = 0;
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    const Var v = vs[i];
+    if (v.shape() != g[i].shape() || v.dtype() != g[i].dtype()) {
+      throw ShapeError("hvp", std::string("direction ") + name(v.dtype()) + v.shape().str() +
+                                  " for a target " + name(g[i].dtype()) + g[i].shape().str() +
+                                  ": they must be equal");
+    }
+    slope = slope + sum(g[i] * v);
+  }
+  return slope;
+}
+
+}  // namespace
+
 std::vector<Var> hvp(const Function& f, std::span<const Var> xs, std::span<const Var> vs) {
   Place place(xs);
   const Var y = f(place.targets);
   require_scalar("hvp", y);
   const std::vector<Var> g = gradient(y, place.targets);
-  Var slope = 0;
   if (xs.size() != vs.size()) {
     throw ValueError("hvp", std::to_string(xs.size()) + " points and " + std::to_string(vs.size()) +
                                 " directions: give one for each");
   }
-  for (std::size_t i = 0; i < g.size(); ++i) slope = slope + sum(g[i] * vs[i]);
+  const Var slope = slope_along(g, vs);
   return place.gradient(slope, place.targets, {.unconnected = Unconnected::zero});
 }
 
@@ -210,8 +229,7 @@ Tensors hvp(const ParameterFunction& f, const Parameters& parameters, std::span<
   const Var y = f(tape);
   require_scalar("hvp", y);
   const std::vector<Var> g = gradient(y, parameters);
-  Var slope = 0;
-  for (std::size_t i = 0; i < g.size(); ++i) slope = slope + sum(g[i] * vs[i]);
+  const Var slope = slope_along(g, vs);
   return tape.gradient(slope, parameters, {.unconnected = Unconnected::zero});
 }
 

@@ -158,7 +158,8 @@ using CustomRule = std::function<Var(const CustomVjp&)>;
 /// A function with gradient rules of its own, one for each input, instead of those that follow from
 /// what f does: for a more stable formula, a surrogate gradient, a solver differentiated by the
 /// implicit function theorem. Rules are written in public ops and are differentiated again for
-/// second order. gradcheck() of the result checks them. What f captured gets no gradient.
+/// second order. gradcheck() of the result checks them. Recorded values that f captured are
+/// differentiated through f as everywhere.
 ///
 ///     auto safe_log = custom_vjp("safe_log", [](std::span<const Var> x) { return log(x[0]); },
 ///                                {[](const CustomVjp& v) { return v.ct / (v.in[0] + 1e-6); }});

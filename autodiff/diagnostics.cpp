@@ -28,7 +28,12 @@ void TapeExtras::add(const Var& x, const Ref<Hook>& hook) {
 }
 
 void TapeExtras::forget_from(std::uint32_t mark) {
-  std::erase_if(regions, [&](const Region& r) { return r.begin >= mark && r.end <= mark; });
+  // Closed regions behind the mark go; what is open stays open, beginning at the mark at most.
+  std::erase_if(regions, [&](const Region& r) { return r.begin >= mark && r.end != Tape::kNone; });
+  for (Region& r : regions) {
+    r.begin = std::min(r.begin, mark);
+    if (r.end != Tape::kNone) r.end = std::min(r.end, mark);
+  }
   hooks.erase(hooks.lower_bound(mark), hooks.end());
   places.erase(places.lower_bound(mark), places.end());
 }

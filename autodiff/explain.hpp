@@ -65,7 +65,7 @@ struct ExplainOptions {
 };
 
 /// ∂y/∂x[element] of a recorded scalar y by an element of a value, input or parameter of its tape,
-/// as the sum over paths. Keeps the tape.
+/// as the sum over paths. Keeps the tape. Gradient hooks are part of `gradient`, not of the paths.
 /// @throws GradientError when y is not a scalar, when this part of the tape was consumed, or when
 /// there are too many dependencies; ValueError for an element out of range; as Tape::gradient.
 Explanation explain(const Var& y, const Var& x, const Shape& element,

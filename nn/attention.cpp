@@ -75,7 +75,12 @@ std::vector<Var> MultiheadAttention::project(const Var& q, const Var& k, const V
   const Var* xs[] = {&q, &k, &v};
   for (int i = 0; i < 3; ++i) {
     const Var& x = *xs[i];
-    const auto on = [&](const Parameter& p) { return x.tape() ? beside(p, x) : no_grad(p); };
+    // Beside x where that is recorded or no_grad(…), else on the tape of the others.
+    const auto on = [&](const Parameter& p) {
+      Var joined = beside(p, x);
+      for (const Var* other : xs) joined = beside(joined, *other);
+      return joined;
+    };
     const auto rows = [&](const Parameter& p) { return narrow(on(p), 0, i * n, n); };
     const Var w = packed ? rows(own[0]) : on(own[static_cast<std::size_t>(i)]);
     const Var y = matmul(x, w, {.transpose_b = true});

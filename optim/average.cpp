@@ -20,9 +20,10 @@ void WeightAverage::check_in_place() const {
 
 void WeightAverage::update() {
   check_in_place();
+  for (std::size_t i = 0; i < averages_.size(); ++i) averages_[i].to(parameters_[i].dtype());
   if (!program_.defined()) {
     program_ = compile([this](const Var& start) { update(start); }, {Signature()},
-                       {.name = "average of weights"});
+                       {.recompile = true, .name = "average of weights"});
   }
   program_(0.0);
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include <xtape/optim/gradients.hpp>
 #include <xtape/optim/rule.hpp>
@@ -27,9 +28,9 @@ void require_limit(const char* function, double limit) {
 Var global_norm(const std::vector<Var>& gradients) {
   Var total = Tensor::scalar(0);
   for (const Var& g : gradients) {
-    if (g.defined()) total = total + cast(sum(square(g)), f64);
+    if (g.defined()) total = hypot(total, cast(euclidean_norm(g), f64));
   }
-  return sqrt(total);
+  return total;
 }
 
 double global_norm(std::span<const Tensor> gradients) {
@@ -38,7 +39,9 @@ double global_norm(std::span<const Tensor> gradients) {
 
 std::vector<Var> clip_by_norm(const std::vector<Var>& gradients, double limit) {
   require_limit("clip_by_norm", limit);
-  const Var factor = minimum(limit / (global_norm(gradients) + kSmallest), 1);
+  const Var norm = global_norm(gradients);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Var factor = where(is_finite(norm), minimum(limit / (norm + kSmallest), 1), nan);
   std::vector<Var> out;
   for (const Var& g : gradients) out.push_back(g.defined() ? g * cast(factor, g.dtype()) : g);
   return out;

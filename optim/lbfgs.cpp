@@ -121,7 +121,7 @@ Tensor LBFGS::values() const {
 void LBFGS::set_values(const Tensor& all) {
   std::int64_t at = 0;
   for (Parameter& p : moving_) {
-    p.assign(slice(all, 0, {at, at + p.size()}).value().reshape(p.shape()));
+    if (!p.frozen()) p.assign(slice(all, 0, {at, at + p.size()}).value().reshape(p.shape()));
     at += p.size();
   }
 }

@@ -142,7 +142,10 @@ void signed_log_det(const T* a, std::int64_t n, T* out) {
 template <class T>
 int cholesky(const T* a, std::int64_t n, T* out) {
   symmetric_part(a, n, out);
-  const Int info = cxxlapack::potrf<Int>('U', extent(n), out, leading(n));
+  Int info = cxxlapack::potrf<Int>('U', extent(n), out, leading(n));
+  for (Int i = 0; info == 0 && i < n; ++i) {  // OpenBLAS takes the root of NaN
+    if (!std::isfinite(out[i * n + i])) info = i + 1;
+  }
   for (std::int64_t i = 0; i < n; ++i) std::fill(out + i * n + i + 1, out + (i + 1) * n, T(0));
   return info;
 }

@@ -58,7 +58,8 @@ template <class T>
 int cofactors(const T* a, std::int64_t n, T* out);
 
 /// out (n × m) = the pseudoinverse: singular values up to `cutoff` times the largest count as 0.
-/// @returns as svd().
+/// @returns as svd(), or kBadCutoff for one that is negative or NaN.
+constexpr int kBadCutoff = -200;
 template <class T>
 int pseudoinverse(const T* a, std::int64_t m, std::int64_t n, double cutoff, T* out);
 

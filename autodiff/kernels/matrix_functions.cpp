@@ -151,6 +151,7 @@ int cofactors(const T* a, std::int64_t n, T* out) {
 template <class T>
 int pseudoinverse(const T* a, std::int64_t m, std::int64_t n, double cutoff, T* out) {
   std::fill_n(out, n * m, T(0));
+  if (!(cutoff >= 0)) return kBadCutoff;
   const Triples<T> t(a, m, n);
   if (t.info != 0) return t.info;
   for (std::int64_t i = 0; i < t.k; ++i) {

@@ -11,7 +11,8 @@ using Values = std::span<const Var>;
 // The logarithm of nothing. Finite, so that differences of such numbers are no NaN.
 constexpr double kNothing = -1e30;
 
-void check_lengths(const char* what, const Var& lengths, std::int64_t batch) {
+// In [0, most], where the lengths have values.
+void check_lengths(const char* what, const Var& lengths, std::int64_t batch, std::int64_t most) {
   if (lengths.dtype() != i64) {
     throw DTypeError("ctc_loss",
                      std::string(what) + " are " + name(lengths.dtype()) + ": they must be i64");
@@ -19,6 +20,15 @@ void check_lengths(const char* what, const Var& lengths, std::int64_t batch) {
   if (lengths.shape() != Shape{batch}) {
     throw ShapeError("ctc_loss", std::string(what) + " of shape " + lengths.shape().str() +
                                      ": must be (" + std::to_string(batch) + ",), the batch");
+  }
+  if (lengths.tape() && lengths.tape()->recording()) return;
+  const Tensor values = lengths.value();
+  for (std::int64_t b = 0; b < batch; ++b) {
+    const auto n = static_cast<std::int64_t>(values.flat(b));
+    if (n >= 0 && n <= most) continue;
+    throw ValueError("ctc_loss", std::string(what) + "[" + std::to_string(b) +
+                                     "] = " + std::to_string(n) + ": must be in [0, " +
+                                     std::to_string(most) + "]");
   }
 }
 
@@ -33,8 +43,8 @@ void check(const Var& y, const Var& targets, const Var& input_lengths, const Var
     throw DTypeError("ctc_loss",
                      std::string("targets are ") + name(targets.dtype()) + ": they must be i64");
   }
-  check_lengths("input_lengths", input_lengths, y.shape()[1]);
-  check_lengths("target_lengths", target_lengths, y.shape()[1]);
+  check_lengths("input_lengths", input_lengths, y.shape()[1], y.shape()[0]);
+  check_lengths("target_lengths", target_lengths, y.shape()[1], targets.shape()[1]);
   if (blank < 0 || blank >= y.shape()[2]) {
     throw ValueError("ctc_loss", "blank = " + std::to_string(blank) + ": must be in [0, " +
                                      std::to_string(y.shape()[2]) + ")");
@@ -81,7 +91,10 @@ Var path_likelihood(const Var& log_probs, const Var& targets, const Var& input_l
   for (std::int64_t t = 0; t < time; ++t) {
     const Var now = reshape(slice(y, 0, {t, t + 1}), {batch, n});
     if (t == 0) {
-      a = where(less(place, two), now, kNothing);
+      // Without any step only the empty path is there.
+      const Var none = where(equal(place, Tensor::full({}, 0, i64)), 0 * now, kNothing);
+      const Var any = greater(steps, Tensor::full({}, 0, i64));
+      a = where(any, where(less(place, two), now, kNothing), none);
       continue;
     }
     const Var two_on = where(leap, moved(a, 2), kNothing);

@@ -43,7 +43,8 @@ Var pseudoinverse(const Var& a, const Var& cutoff = {});
 
 /// det a. ā = ȳ cofactors(a), also where a is singular.
 Var det(const Var& a);
-/// det(a) a⁻ᵀ without division: the matrix of cofactors. Differentiable, at singular matrices, too.
+/// det(a) a⁻ᵀ without division: the matrix of cofactors. Its gradient exists at singular matrices,
+/// too, and is right there; second order needs different singular values (det itself does not).
 Var cofactors(const Var& a);
 /// A determinant as sign·e^log.
 struct SignedLog {
@@ -74,7 +75,8 @@ struct QR {
 };
 /// a = q r by Householder reflections (the diagonal of r may be negative). The gradient needs the
 /// first k columns to be independent: Walter, Lehmann, Algorithmic differentiation of linear
-/// algebra functions (2010). @throws ValueError in the gradient otherwise.
+/// algebra functions (2010). Where they are not, the gradient throws ValueError or is as large as
+/// rounding makes it.
 QR qr(const Var& a);
 
 /// The result of eigh().
@@ -83,7 +85,8 @@ struct Eigen {
   Var vectors;  ///< n × n: unit eigenvectors in its columns.
 };
 /// Of (a + aᵀ)/2. The gradient by the vectors is infinite where eigenvalues are equal, and without
-/// meaning for functions that depend on the sign of a vector; by the values it always exists.
+/// meaning for functions that depend on the sign of a vector; by the values it always exists
+/// at first order (at second order it is NaN there).
 /// Giles, Collected matrix derivative results (2008). @throws ValueError for elements that are not
 /// finite.
 Eigen eigh(const Var& a);
@@ -97,8 +100,8 @@ struct SVD {
   Var vh;  ///< k × n, with orthonormal rows.
 };
 /// a = u diag(s) vh: singular values and vectors. Gradients by u and vh as for eigh(), also
-/// infinite at s = 0 where a is not square; by s they always exist. @throws ValueError for elements
-/// that are not finite.
+/// infinite at s = 0 where a is not square; by s they always exist at first order. @throws
+/// ValueError for elements that are not finite.
 SVD svd(const Var& a);
 /// The singular values alone. ā = u diag(ȳ) vh.
 Var singular_values(const Var& a);

@@ -152,7 +152,7 @@ SignedLog slogdet(const Var& a) {
 
 Var logdet(const Var& a) {
   const SignedLog y = slogdet(a);
-  return where(y.sign < 0, std::numeric_limits<double>::quiet_NaN(), y.log);
+  return y.log + where(y.sign < 0, std::numeric_limits<double>::quiet_NaN(), 0);
 }
 
 namespace families {

@@ -211,7 +211,10 @@ void pseudoinverse_kernel(const KernelArgs& a) {
           return lapack::pseudoinverse(matrix<T>(a.in[0], i), rows(s), columns(s), cutoff[i],
                                        result<T>(a, i));
         },
-        not_finite);
+        [](int info) {
+          return info == lapack::kBadCutoff ? std::string("has a cutoff that is negative or NaN")
+                                            : not_finite(info);
+        });
   });
 }
 // With y = a⁺: dy = −y da y + y yᵀ daᵀ (1 − a y) + (1 − y a) daᵀ yᵀ y.
@@ -286,7 +289,7 @@ bool is_vector(const Var& a, const Var& b) {
 Var inverse(const Var& a) { return apply(kInverse, {&a}); }
 
 Var solve(const Var& a, const Var& b) {
-  if (is_vector(a, b)) return squeeze(solve(a, unsqueeze(b, -1)), -1);
+  if (is_vector(a, b)) return squeeze(solve(a, unsqueeze(beside(b, a), -1)), -1);
   const System s = broadcast_system("solve", a, b);
   return solved(s.a, s.b, false);
 }
@@ -296,14 +299,18 @@ Var solve_triangular(const Var& a, const Var& b, const TriangularOptions& o) {
     TriangularOptions of_transpose = o;
     of_transpose.left = true;
     of_transpose.transposed = !o.transposed;
-    return mT(solve_triangular(a, mT(b), of_transpose));
+    return mT(solve_triangular(a, mT(beside(b, a)), of_transpose));
   }
   const System s = broadcast_system("solve_triangular", a, b);
   return triangular(s.a, s.b, {o.upper, o.unit_diagonal, o.transposed});
 }
 
 Var least_squares(const Var& a, const Var& b) {
-  if (is_vector(a, b)) return squeeze(least_squares(a, unsqueeze(b, -1)), -1);
+  if (is_vector(a, b)) return squeeze(least_squares(a, unsqueeze(beside(b, a), -1)), -1);
+  if (a.rank() >= 2 && rows(b.shape()) != rows(a.shape())) {
+    throw ShapeError("least_squares", "shapes " + a.shape().str() + " and " + b.shape().str() +
+                                          ": b must have as many rows as a");
+  }
   const std::vector<Var> x = beside_each_other({a, b});
   return matmul(pseudoinverse(x[0]), x[1]);
 }

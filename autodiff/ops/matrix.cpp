@@ -23,12 +23,16 @@ void matrix_exp_kernel(const KernelArgs& a) {
 }
 // e^[x e; 0 x] has the derivative of e^x along e in its upper right block; the transpose of that
 // linear map is the one of xᵀ.
+// (ȳ is brought to the size of 1 meanwhile: the number of squarings follows the largest element.)
 Var matrix_exp_vjp(const Vjp& v) {
   const Var x = mT(v.in(0));
+  if (x.size() == 0) return v.ct;
+  const Var largest = stop_gradient(max(abs(v.ct), {-2, -1}, true));
+  const Var size = where(logical_and(largest > 0, is_finite(largest)), largest, 1);
   const std::int64_t n = columns(x.shape());
   const Var zero = Tensor::zeros(x.shape(), x.dtype());
-  const Var block = concat({concat({x, v.ct}, -1), concat({zero, x}, -1)}, -2);
-  return slice(slice(matrix_exp(block), -1, {n, {}}), -2, {0, n});
+  const Var block = concat({concat({x, v.ct / size}, -1), concat({zero, x}, -1)}, -2);
+  return size * slice(slice(matrix_exp(block), -1, {n, {}}), -2, {0, n});
 }
 std::vector<Sample> matrix_exp_samples(const Sampler& s) {
   const auto call = [](Operands in) { return matrix_exp(in[0]); };
@@ -232,7 +236,11 @@ Var cov(const Var& x, const CovOptions& options) {
     throw ShapeError("cov",
                      "shape " + x.shape().str() + ": takes variables in rows, rank 2 at most");
   }
-  const Observations o = observations(x, options);
+  const std::vector<Var> joined =
+      beside_each_other({x, options.weights.defined() ? options.weights : x});
+  CovOptions counted_with = options;
+  if (options.weights.defined()) counted_with.weights = joined[1];
+  const Observations o = observations(joined[0], counted_with);
   const Var counted = o.counts.defined() ? o.deviations * o.counts : o.deviations;
   const Var y = nt(counted, o.deviations) / o.norm;
   return y.size() == 1 ? reshape(y, {}) : y;

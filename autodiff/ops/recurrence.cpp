@@ -101,7 +101,8 @@ constexpr Op kRecurrence{
 // What comes before the first step goes into it: x₀ + a₀ h₋₁.
 Var started(const Var& a, const Var& x, int axis, const RecurrenceOptions& o) {
   const Shape step = reduced(x.shape(), axis, false);
-  const Var h = o.initial * Tensor::ones(step, x.dtype());  // a number takes the dtype of x
+  const Var h =
+      beside(o.initial, x) * Tensor::ones(step, x.dtype());  // a number takes the dtype of x
   if (h.shape() != step) {
     throw ShapeError("linear_recurrence",
                      "the initial state " + o.initial.shape().str() + " is none of " + step.str());
@@ -140,7 +141,8 @@ Var linear_recurrence(const Var& a0, const Var& x0, const RecurrenceOptions& o) 
   return recurrence(a, x, {axis, o.reverse, false});
 }
 Var linear_recurrence(double a, const Var& x, const RecurrenceOptions& o) {
-  return linear_recurrence(Tensor::full({}, a, x.dtype()), x, o);
+  return linear_recurrence(Tensor::full({}, a, x.dtype()),
+                           o.initial.defined() ? beside(x, o.initial) : x, o);
 }
 
 namespace families {

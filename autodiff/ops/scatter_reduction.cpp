@@ -128,7 +128,8 @@ Var scatter_reduce(const Var& x, std::int64_t axis, const Var& indices, const Va
                          : join == Join::amax ? -inf
                          : join == Join::amin ? inf
                                               : 0;
-  const Var base = with_self ? beside(x, values) : scatter(x, at, indices, neutral);
+  const Var own = beside(x, values);
+  const Var base = with_self ? own : scatter(own, at, indices, neutral);
   const auto extreme = [&](const Op& op) {
     return apply(op, {&base, &indices, &values}, make_attrs(AxisOf{at, x.shape()}));
   };

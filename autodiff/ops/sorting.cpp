@@ -323,7 +323,7 @@ Var quantile(const Var& operand, const Var& fraction, const QuantileOptions& o) 
     throw DTypeError("quantile", std::string("operand ") + name(x.dtype()) + x.shape().str() +
                                      ": takes f32 or f64, write cast(x, f32)");
   }
-  const Var q = fraction * Tensor::ones({}, x.dtype());  // a number takes the dtype of x
+  const Var q = beside(fraction, x) * Tensor::ones({}, x.dtype());  // a number takes the dtype of x
   if (q.rank() > 1) {
     throw ShapeError("quantile", "q of shape " + q.shape().str() + ": a number or a vector");
   }

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+#include <xtape/data/dataset.hpp>
+
+namespace xtape::data {
+
+/// The batches of one epoch, gathered ahead by a thread of its own while the caller computes: the
+/// same ones in the same order.
+///
+///     data::Prefetch ahead(data::batches(train, 64, rng), 2);
+///     while (const std::optional<data::Batch> batch = ahead.next()) { … }
+///
+/// The order is drawn by the constructor, in the thread of the caller. The thread ends with this
+/// object, also in the middle of an epoch. One thread may call next().
+class Prefetch {
+ public:
+  /// Starts to gather; at most `depth` batches wait. @throws ValueError unless depth ≥ 1.
+  Prefetch(Batches batches, std::size_t depth);
+  Prefetch(const Prefetch&) = delete;
+  Prefetch& operator=(const Prefetch&) = delete;
+  /// Waits for the thread.
+  ~Prefetch();
+
+  /// The next batch, nothing after the last. @throws what the thread met, in its place.
+  std::optional<Batch> next();
+
+ private:
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
+
+}  // namespace xtape::data

@@ -12,9 +12,9 @@
 namespace xtape::data {
 
 struct Prefetch::Shared {
-  Shared(Batches b, std::size_t most) : batches(std::move(b)), depth(most) {}
+  Shared(Source s, std::size_t most) : source(std::move(s)), depth(most) {}
 
-  Batches batches;
+  Source source;
   std::size_t depth;
   std::mutex mutex;
   std::condition_variable changed;
@@ -34,12 +34,12 @@ struct Prefetch::Shared {
     return true;
   }
 
-  void run(Batches::iterator it) {
+  void run() {
     std::exception_ptr met;
     try {
-      // Moved out: the iterator must not look whether the caller still holds the last one.
-      for (; it != std::default_sentinel; ++it) {
-        if (!push(std::move(*it))) break;
+      for (bool wanted = true; wanted;) {
+        std::optional<Batch> batch = source();
+        wanted = batch && push(std::move(*batch));
       }
     } catch (...) {
       met = std::current_exception();
@@ -51,11 +51,28 @@ struct Prefetch::Shared {
   }
 };
 
-Prefetch::Prefetch(Batches batches, std::size_t depth) {
+namespace {
+
+Prefetch::Source source_of(Batches batches) {
+  auto owner = std::make_shared<Batches>(std::move(batches));
+  return [owner, it = owner->begin(), begun = false]() mutable -> std::optional<Batch> {
+    if (begun) ++it;
+    begun = true;
+    if (it == std::default_sentinel) return std::nullopt;
+    // Moved out: the iterator must not look whether the caller still holds the last one.
+    return std::move(*it);
+  };
+}
+
+}  // namespace
+
+Prefetch::Prefetch(Batches batches, std::size_t depth)
+    : Prefetch(source_of(std::move(batches)), depth) {}
+
+Prefetch::Prefetch(Source source, std::size_t depth) {
   if (depth == 0) throw ValueError("Prefetch", "depth 0: must be 1 or more");
-  shared_ = std::make_unique<Shared>(std::move(batches), depth);
-  shared_->thread = std::thread(
-      [s = shared_.get(), it = shared_->batches.begin()]() mutable { s->run(std::move(it)); });
+  shared_ = std::make_unique<Shared>(std::move(source), depth);
+  shared_->thread = std::thread([s = shared_.get()] { s->run(); });
 }
 
 Prefetch::~Prefetch() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -8,24 +9,27 @@
 
 namespace xtape::data {
 
-/// The batches of one epoch, gathered ahead by a thread of its own while the caller computes: the
-/// same ones in the same order.
+/// Batches, made ahead by a thread of its own while the caller computes: the same ones in the same
+/// order.
 ///
 ///     data::Prefetch ahead(data::batches(train, 64, rng), 2);
 ///     while (const std::optional<data::Batch> batch = ahead.next()) { … }
 ///
-/// The order is drawn by the constructor, in the thread of the caller. The thread ends with this
-/// object, also in the middle of an epoch. One thread may call next().
+/// The thread ends with this object, also in the middle of an epoch. One thread may call next().
 class Prefetch {
  public:
-  /// Starts to gather; at most `depth` batches wait. @throws ValueError unless depth ≥ 1.
+  /// Makes one batch after the other, and nothing at the end.
+  using Source = std::function<std::optional<Batch>()>;
+  /// Starts to call `source`; at most `depth` batches wait. @throws ValueError unless depth ≥ 1.
+  Prefetch(Source source, std::size_t depth);
+  /// The same for one epoch of these; its order is drawn here, in the thread of the caller.
   Prefetch(Batches batches, std::size_t depth);
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;
   /// Waits for the thread.
   ~Prefetch();
 
-  /// The next batch, nothing after the last. @throws what the thread met, in its place.
+  /// The next batch, nothing after the last. @throws what `source` threw, in its place.
   std::optional<Batch> next();
 
  private:

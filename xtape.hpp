@@ -3,6 +3,7 @@
 // The whole library. Includes the standard library and xtape's own headers only.
 #include <xtape/autodiff/autodiff.hpp>
 #include <xtape/data/data.hpp>
+#include <xtape/fit/fit.hpp>
 #include <xtape/io/io.hpp>
 #include <xtape/nn/nn.hpp>
 #include <xtape/optim/optim.hpp>

@@ -57,6 +57,14 @@ void copy_rows(const Tensor& t, std::span<const std::int64_t> rows, Tensor& out)
   }
 }
 
+void check_rows(const char* where, std::span<const std::int64_t> rows, std::int64_t n) {
+  for (const std::int64_t r : rows) {
+    if (r >= 0 && r < n) continue;
+    throw ValueError(where,
+                     "row " + std::to_string(r) + ": there are " + std::to_string(n) + " rows");
+  }
+}
+
 Tensor take_range(const Tensor& t, std::int64_t first, std::int64_t count) {
   Tensor out = Tensor::empty(with_rows(t.shape(), count), t.dtype());
   copy_range(t, first, count, out);
@@ -124,13 +132,7 @@ Split split(const Dataset& dataset, double test_fraction, Rng& rng) {
 }
 
 Tensor take_rows(const Tensor& t, std::span<const std::int64_t> rows) {
-  const std::int64_t n = rows_of("take_rows", t);
-  for (const std::int64_t r : rows) {
-    if (r < 0 || r >= n) {
-      throw ValueError("take_rows",
-                       "row " + std::to_string(r) + ": there are " + std::to_string(n) + " rows");
-    }
-  }
+  check_rows("take_rows", rows, rows_of("take_rows", t));
   const auto count = static_cast<std::int64_t>(rows.size());
   Tensor out = Tensor::empty(with_rows(t.shape(), count), t.dtype());
   copy_rows(t, rows, out);
@@ -149,9 +151,18 @@ Batches::Batches(const Dataset& dataset, std::int64_t size, Rng* rng)
   }
 }
 
+Batches::Batches(const Dataset& dataset, std::int64_t size, std::vector<std::int64_t> rows)
+    : Batches(dataset, size, nullptr) {
+  check_rows("batches", rows, n_);
+  n_ = static_cast<std::int64_t>(rows.size());
+  batch_ = size == 0 ? n_ : std::min(size, n_);
+  rows_ = std::move(rows);
+}
+
 std::int64_t Batches::size() const { return n_ == 0 ? 0 : (n_ - 1) / batch_ + 1; }
 
 Batches::iterator::iterator(const Batches& owner) : owner_(&owner) {
+  if (owner.rows_) order_ = *owner.rows_;
   if (owner.rng_) order_ = owner.rng_->permutation(owner.n_);
   fill();
 }
@@ -187,6 +198,10 @@ void Batches::iterator::fill() {
 
 Batches batches(const Dataset& dataset, std::int64_t batch_size, Rng& rng) {
   return Batches(dataset, batch_size, &rng);
+}
+
+Batches batches(const Dataset& dataset, std::int64_t batch_size, std::vector<std::int64_t> rows) {
+  return Batches(dataset, batch_size, std::move(rows));
 }
 
 Batches batches(const Dataset& dataset, std::int64_t batch_size) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -63,6 +64,8 @@ class Batches {
  public:
   /// @throws ShapeError when inputs and labels differ in rows. @throws ValueError when `size` < 0.
   Batches(const Dataset& dataset, std::int64_t size, Rng* rng);
+  /// Of these rows in this order. @throws the same, and ValueError for a row out of range.
+  Batches(const Dataset& dataset, std::int64_t size, std::vector<std::int64_t> rows);
 
   /// Gathers one batch after another into tensors that it holds. Their memory is used again for
   /// the next batch unless someone kept a handle, who then keeps unchanged values.
@@ -90,7 +93,7 @@ class Batches {
     void fill();
 
     const Batches* owner_;
-    std::vector<std::int64_t> order_;  // empty: as they stand
+    std::vector<std::int64_t> order_;  // used unless all rows come as they stand
     std::int64_t first_ = 0;
     mutable Batch batch_;
   };
@@ -106,6 +109,7 @@ class Batches {
   Tensor inputs_, labels_;
   std::int64_t n_, batch_;
   Rng* rng_;
+  std::optional<std::vector<std::int64_t>> rows_;
 };
 
 /// Every example once, in random order, `batch_size` at a time; the last batch has what is left.
@@ -119,5 +123,8 @@ class Batches {
 Batches batches(const Dataset& dataset, std::int64_t batch_size, Rng& rng);
 /// The same in the order of the dataset.
 Batches batches(const Dataset& dataset, std::int64_t batch_size);
+/// The same for these rows in this order, each as often as it stands: what a Sampler has drawn.
+/// @throws ValueError for a row out of range, too.
+Batches batches(const Dataset& dataset, std::int64_t batch_size, std::vector<std::int64_t> rows);
 
 }  // namespace xtape::data

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include <xtape/fit/best.hpp>
+#include <xtape/fit/fit.hpp>
+#include <xtape/fit/modes.hpp>
+#include <xtape/fit/stepper.hpp>
+#include <xtape/io/checkpoint.hpp>
+
+namespace xtape::fit::detail {
+
+/// Whether the best value of what is monitored is the largest.
+bool larger_is_better(const Options& options, const std::string& monitored);
+
+/// One fit(): what it is at, and what of it a checkpoint keeps.
+class Trainer {
+ public:
+  Trainer(nn::Module& net, optim::Optimizer& optimizer, const Loss& loss, const data::Dataset& data,
+          const Options& options);
+  History run();
+  /// Everything that training changes in the network, and what else the optimizer moves.
+  static Parameters moved(const nn::Module& net, const optim::Optimizer& optimizer);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // trainer.cpp
+  void one_epoch();
+  data::Batches batches(Rng& rng);
+  void take(const data::Batch& batch);
+  void drive();
+  void report_step(double loss);
+  void end_epoch();
+  double monitored(const Epoch& epoch) const;
+  bool done();
+  void keep();
+  double seconds() const;
+  double seconds_left() const;
+  void note(const std::string& text) const;
+
+  // trainer_checkpoint.cpp
+  void bind();
+  void resume();
+  void save();
+  std::string progress() const;
+  void restore(const std::string& path, const std::string& text);
+
+  nn::Module& net_;
+  optim::Optimizer& optimizer_;
+  const Loss& loss_;
+  const data::Dataset& data_;
+  const Options& options_;
+  Modes modes_;
+  std::optional<optim::WeightAverage> average_;
+  std::optional<Stepper> stepper_;
+  Evaluator evaluator_;
+  std::optional<Best> best_;
+  History history_;
+  Control control_;
+  io::Checkpoint checkpoint_;
+
+  Rng order_;                             // as it was when the present epoch began
+  std::int64_t batch_ = 0, samples_ = 0;  // of the present epoch, so far
+  std::int64_t rows_ = 0, count_ = 0;     // of the present epoch, in all: examples, batches
+  double total_ = 0;                      // of losses, weighted by examples
+  bool saved_ = false;                    // nothing has changed since
+
+  double earlier_seconds_ = 0;  // of broken off trainings
+  Clock::time_point began_ = Clock::now(), epoch_began_ = began_;
+  std::int64_t trained_ = 0, epoch_trained_ = 0;  // examples since
+};
+
+}  // namespace xtape::fit::detail

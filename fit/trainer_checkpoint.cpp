@@ -1,0 +1,111 @@
+#include <algorithm>
+
+#include <xtape/fit/record.hpp>
+#include <xtape/fit/trainer.hpp>
+
+namespace xtape::fit::detail {
+namespace {
+
+constexpr const char* kProgress = "fit.progress";
+
+void require_same(const std::string& path, const char* what, std::int64_t kept,
+                  std::int64_t given) {
+  if (kept == given) return;
+  throw ValueError("fit", "the training in " + path + " has " + what + " " + std::to_string(kept) +
+                              ", this one " + std::to_string(given) +
+                              ": they must be equal to go on, or give another folder");
+}
+
+}  // namespace
+
+void Trainer::bind() {
+  if (options_.checkpoint.folder.empty()) {
+    saved_ = true;
+    return;
+  }
+  const Parameters inside = net_.parameters();
+  Parameters outside;
+  for (const Parameter& p : optimizer_.parameters()) {
+    if (std::find(inside.begin(), inside.end(), p) == inside.end()) outside.push_back(p);
+  }
+  checkpoint_.add("model", inside).add("model", net_.buffers());
+  checkpoint_.add_list("other", outside).add_list("random", net_.random_positions());
+  checkpoint_.add_list("optimizer", optimizer_.state()).add("order", order_);
+  if (average_) checkpoint_.add_list("average", average_->state());
+  checkpoint_.add_list("best", best_->values());
+}
+
+void Trainer::save() {
+  if (options_.checkpoint.folder.empty()) return;
+  checkpoint_.step = history_.steps;
+  checkpoint_.epoch = static_cast<std::int64_t>(history_.epochs.size());
+  checkpoint_.metadata = {{kProgress, progress()}};
+  checkpoint_.save_in(options_.checkpoint.folder, options_.checkpoint.keep_last);
+  saved_ = true;
+}
+
+std::string Trainer::progress() const {
+  Record r;
+  r.put(data_.size()).put(options_.batch_size).put(options_.accumulate);
+  r.put(static_cast<std::int64_t>(history_.metric_names.size()));
+  r.put(batch_).put(samples_).put(total_).put(seconds());
+  r.put(best_->value()).put(best_->epoch()).put(best_->waited());
+  r.put(static_cast<std::int64_t>(history_.epochs.size()));
+  for (const Epoch& e : history_.epochs) {
+    r.put(e.loss).put(e.validation_loss).put(e.learning_rate);
+    r.put(e.seconds).put(e.samples_per_second);
+    for (const double m : e.metrics) r.put(m);
+  }
+  return r.text();
+}
+
+void Trainer::resume() {
+  const CheckpointOptions& o = options_.checkpoint;
+  if (o.folder.empty() || !o.resume) return;
+  const io::LatestCheckpoint found = io::latest(o.folder);
+  for (const std::string& damaged : found.damaged) note("passed over: " + damaged);
+  if (found.path.empty()) return;
+  io::Checkpoint looked_at;  // before anything changes
+  looked_at.load(found.path, {.strict = false});
+  const auto text = looked_at.metadata.find(kProgress);
+  if (text == looked_at.metadata.end()) {
+    throw DataError(found.path, "is no checkpoint of fit()");
+  }
+  restore(found.path, text->second);
+}
+
+void Trainer::restore(const std::string& path, const std::string& text) {
+  Record r(path, text);
+  require_same(path, "a number of examples of", r.count(), data_.size());
+  require_same(path, "a batch size of", r.count(), options_.batch_size);
+  require_same(path, "an accumulation of", r.count(), options_.accumulate);
+  const auto metrics = static_cast<std::int64_t>(history_.metric_names.size());
+  require_same(path, "a number of metrics of", r.count(), metrics);
+  const std::int64_t batch = r.count(), samples = r.count();
+  const double total = r.number(), seconds = r.number();
+  const double best = r.number();
+  const std::int64_t best_epoch = r.count(), waited = r.count();
+  std::vector<Epoch> epochs;
+  for (std::int64_t n = r.count(), k = 1; k <= n; ++k) {
+    Epoch e{.number = k, .loss = r.number()};
+    e.validation_loss = r.number();
+    e.learning_rate = r.number();
+    e.seconds = r.number();
+    e.samples_per_second = r.number();
+    for (std::int64_t m = 0; m < metrics; ++m) e.metrics.push_back(r.number());
+    epochs.push_back(std::move(e));
+  }
+  checkpoint_.load(path);
+  batch_ = batch, samples_ = samples;
+  total_ = total, earlier_seconds_ = seconds;
+  best_->set(best, best_epoch, waited);
+  history_.epochs = std::move(epochs);
+  history_.steps = checkpoint_.step;
+  history_.best_epoch = best_epoch;
+  history_.best = best;
+  history_.resumed = path;
+  saved_ = true;
+  note("goes on from " + path);
+}
+
+}  // namespace xtape::fit::detail

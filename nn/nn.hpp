@@ -1,6 +1,7 @@
 #pragma once
 
 // Layers, initialisers, losses: all of nn/.
+#include <xtape/nn/diagnose.hpp>
 #include <xtape/nn/graph.hpp>
 #include <xtape/nn/labels.hpp>
 #include <xtape/nn/layers.hpp>

@@ -73,6 +73,12 @@ class Search {
       advise("Look at its inputs and parameters; Tape::detect_anomaly finds the operation.");
       break;
     }
+    if (d_.findings.empty() && d_.loss && !std::isfinite(*d_.loss)) {
+      add(Ailment::nonfinite, "loss", *d_.loss,
+          "The loss is " + number(*d_.loss) +
+              " where all outputs are finite. A loss that takes logits "
+              "(cross_entropy, binary_cross_entropy_with_logits) has no such points.");
+    }
     for (std::size_t i = last(); i-- > 0;) {
       const LayerHealth& l = d_.layers[i];
       if (l.gradient.nonfinite == 0) continue;
@@ -80,12 +86,6 @@ class Search {
       advise(
           "Look at the loss and at what comes behind; Tape::detect_anomaly finds the operation.");
       break;
-    }
-    if (d_.findings.empty() && d_.loss && !std::isfinite(*d_.loss)) {
-      add(Ailment::nonfinite, "loss", *d_.loss,
-          "The loss is " + number(*d_.loss) +
-              " where all outputs are finite. A loss that takes logits "
-              "(cross_entropy, binary_cross_entropy_with_logits) has no such points.");
     }
   }
 

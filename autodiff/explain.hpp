@@ -37,7 +37,8 @@ struct Dependency {
 
 /// The derivative of one number by another as a sum over paths.
 struct Explanation {
-  std::string of, by;                    ///< "C" and "W1:0,1".
+  std::string of;                        ///< What is differentiated: "C".
+  std::string by;                        ///< By what: "W1:0,1".
   double gradient = 0;                   ///< By the tape's reverse sweep.
   double sum = 0;                        ///< Of all paths: equal to it, but for rounding.
   double magnitude = 0;                  ///< Σ |path|: more than |sum| where paths cancel.

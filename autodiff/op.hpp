@@ -200,7 +200,10 @@ struct Op {
   bool throws = false;   ///< The kernel may refuse the values it sees.
   bool checks = false;   ///< The kernel only does that: it writes nothing, the output is input 0.
   Linear linear = Linear::no;  ///< For forward mode.
-  int in_place = -1;           ///< The input whose memory the kernel may be given as output.
+  /// For forward mode, where it is cheaper than the transposed gradient rule: ẏ of an op of one
+  /// input, whose tangent ẋ is `ct`. It reads what the gradient rule declared. Optional.
+  Var (*tangent)(const Vjp&) = nullptr;
+  int in_place = -1;  ///< The input whose memory the kernel may be given as output.
   /// For reductions: how to join, and over which axes.
   const Reducer* (*reducer)(DType) = nullptr;
   Axes (*reduced_axes)(const Attrs*) = nullptr;  ///< Normalized.

@@ -8,8 +8,8 @@ namespace xtape {
 
 // One sweep forward over a recording. An elementwise op has a diagonal Jacobian, which is its own
 // transpose: its gradient rule is its forward rule. A linear op maps directions as it maps values.
-// For every other op the gradient rule, which is linear in the cotangent, is transposed by
-// differentiating it with respect to that.
+// For every other op without a `tangent` rule the gradient rule, which is linear in the cotangent,
+// is transposed by differentiating it with respect to that.
 class Tangent {
  public:
   Tangent(Tape& tape, const Var& y, std::span<const Var> xs, std::span<const Var> vs,
@@ -137,6 +137,7 @@ class Tangent {
     if (op.block) {
       if (Var d = elementwise(i, op); d.defined()) return d;
     }
+    if (op.tangent) return op.tangent(rule_arguments(at(input(i, 0)), i, 0));
     if (op.linear == Linear::joint && all_known(i)) return linear(i, op);
     if (op.linear == Linear::each && all_valued(i)) return linear_in_each(i, op);
     return transposed(i, op);

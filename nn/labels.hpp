@@ -12,8 +12,8 @@ namespace xtape::nn {
 void for_each_layer(Module& net, const std::function<void(Module&)>& f);
 
 /// Labels what each layer of `net` records from now on by the layer's kind and path ("Dense0",
-/// "encoder.2"), for explain(), messages and drawings of the tape. Layers that only put others
-/// together (Sequential, Graph) get none. Removing the handles stops it.
+/// "sigmoid1", "encoder.2"), for explain(), messages and drawings of the tape. Layers that only put
+/// others together (Sequential, Graph) get none. Removing the handles stops it.
 std::vector<ForwardHook> label_outputs(Module& net);
 
 }  // namespace xtape::nn

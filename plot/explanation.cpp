@@ -108,8 +108,9 @@ class Drawing {
        << number(d.slope) << "; paths through it sum to " << number(d.contribution)
        << "</title></path>\n";
     if (arrows_.size() <= 24) {
-      text(os, middle, (from.y + to.y) / 2 - 7, number(d.slope),
-           "text-anchor=\"middle\" font-size=\"10\" fill=\"#555\"");
+      // Nearer to where the arrow begins, where those of other elements are apart.
+      text(os, from.x + 0.342 * (to.x - from.x), from.y + 0.216 * (to.y - from.y) - 6,
+           number(d.slope), "text-anchor=\"middle\" font-size=\"10\" fill=\"#555\"");
     }
   }
 

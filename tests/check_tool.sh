@@ -40,7 +40,7 @@ says 0 '0 wrong' gradcheck --net '3 neurons:relu,tanh,sigmoid dense:2' --order 2
 says 0 '0 wrong' gradcheck --net '2 dense:3 sigmoid dense:1 sigmoid' --loss bce
 says 0 'kink' gradcheck --net '2 dense:3:nobias relu dense:2' --init zeros
 
-says 0 '(dloss/dSigmoid3:0,0)(dSigmoid3:0,0/dDense2:0,0)(dDense2:0,0/dSigmoid1:0,0)(dSigmoid1:0,0/dDense0:0,0)(dDense0:0,0/d0.weight:0,1)' \
+says 0 '(dloss/dsigmoid3:0,0)(dsigmoid3:0,0/dDense2:0,0)(dDense2:0,0/dsigmoid1:0,0)(dsigmoid1:0,0/dDense0:0,0)(dDense0:0,0/d0.weight:0,1)' \
   explain --input 0.05,0.1 --target 0.01,0.99 --of 0.weight:0,1 --json why.json --svg why.svg --dot why.dot
 check 'the drawings are whole' "$(tail -n 1 why.svg | grep -q '</svg>' && grep -q '^digraph' why.dot && grep -q paths why.json; echo $?)"
 says 0 'dloss/dinput:0,1' explain --of input

@@ -90,6 +90,17 @@ int main(int argc, char** argv) {
     }
   }
   int made = 0, all = 0;
+  std::printf(
+      "# Mistakes in gradient rules, and whether the tests see them\n\n"
+      "One mistake at a time in the rule of one input of one op: a factor of 1.001, a wrong sign, "
+      "no\n"
+      "gradient, one term of a sum dropped, the sum over a broadcast replaced by its first term. "
+      "Caught\n"
+      "is what makes the registry's tests (`tests/test_registry.cpp`) fail. Made by\n\n"
+      "    cmake -S . -B build/mutants -G Ninja -DCMAKE_BUILD_TYPE=Release -DXTAPE_MUTATIONS=ON\n"
+      "    cmake --build build/mutants --target xtape-mutants xtape-registry-tests\n"
+      "    build/mutants/tests/xtape-mutants build/mutants/tests/xtape-registry-tests > "
+      "docs/mutants.md\n\n");
   std::printf("| mistake | made | caught |\n|---|--:|--:|\n");
   for (const auto& [kind, t] : tallies) {
     std::printf("| %s | %d | %d |\n", kind.c_str(), t.made, t.caught);

@@ -144,7 +144,12 @@ TEST_CASE("gradient hooks on a module's output change gradients until removed", 
     return tape.gradient(sum(y * 2), x).flat(0);
   };
   CHECK(slope() == 6);
+  // Also of outputs that are there already.
+  Tape tape;
+  const Var x = tape.variable(row(1, 2));
+  const Var y = net(x * 1);
   hook.remove();
+  CHECK(tape.gradient(sum(y * 2), x).flat(0) == 2);
   CHECK(slope() == 2);
 }
 

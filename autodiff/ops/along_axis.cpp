@@ -81,6 +81,11 @@ Var log_softmax_vjp(const Vjp& v) {
   return v.ct - exp(v.out()) * sum(v.ct, v.attrs<AxisAttrs>().axis, true);
 }
 
+// ẏ = ẋ − Σ e^y ẋ. (That of softmax is its gradient rule: the Jacobian is symmetric.)
+Var log_softmax_tangent(const Vjp& v) {
+  return v.ct - sum(chain(v.ct, exp(v.out())), v.attrs<AxisAttrs>().axis, true);
+}
+
 std::vector<Sample> axis_samples(const Sampler& s, Var (*f)(const Var&, std::int64_t)) {
   std::vector<Sample> out;
   const auto add = [&](const Shape& shape, std::int64_t axis) {
@@ -125,6 +130,7 @@ constexpr Op kSoftmax{.name = "softmax",
                       .infer = floating_unary,
                       .kernel = softmax_kernel<false>,
                       .vjp = {{softmax_vjp, kReadsOut}},
+                      .tangent = softmax_vjp,
                       .expand = softmax_expand,
                       .samples = softmax_samples};
 
@@ -134,6 +140,7 @@ constexpr Op kLogSoftmax{.name = "log_softmax",
                          .infer = floating_unary,
                          .kernel = softmax_kernel<true>,
                          .vjp = {{log_softmax_vjp, kReadsOut}},
+                         .tangent = log_softmax_tangent,
                          .samples = log_softmax_samples};
 
 Spec position_infer(const InferArgs& a) {

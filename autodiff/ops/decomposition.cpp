@@ -173,15 +173,16 @@ void eigh_kernel(const KernelArgs& a) {
         gave_up);
   });
 }
-// x / (value[j] − value[i]) beside the diagonal, where x is not 0.
+// x / (value[j] − value[i]), 0 where x is: so must be its diagonal.
 Var over_gaps(const Var& x, const Var& values) {
   const Var gap = unsqueeze(values, -2) - unsqueeze(values, -1);
-  const Tensor eye = identity(columns(x.shape()), x.dtype());
-  return chain(x * (1 - Var(eye)), 1 / (gap + eye));
+  return chain(x, 1 / (gap + identity(columns(x.shape()), x.dtype())));
 }
 Var eigh_vjp(const Vjp& v) {
   const Eigen y = unpack_eigen(v.out()), ct = unpack_eigen(v.ct);
-  const Var inner = over_gaps(tn(y.vectors, ct.vectors), y.values) + diag_embed(ct.values);
+  const Var beside = 1 - Var(identity(columns(y.vectors.shape()), v.ct.dtype()));
+  const Var turned = over_gaps(tn(y.vectors, ct.vectors) * beside, y.values);
+  const Var inner = turned + diag_embed(ct.values);
   const Var whole = matmul(y.vectors, nt(inner, y.vectors));
   return 0.5 * (whole + mT(whole));
 }

@@ -99,17 +99,15 @@ void cofactors_kernel(const KernelArgs& a) {
   });
 }
 
-// Products of all of s[…, :] but two: y[…, i, j] = Πₘ≠ᵢ,ⱼ sₘ, and 0 for i = j.
+// y[…, i, j] = Πₘ≠ᵢ,ⱼ sₘ of s[…, m].
 Var products_without_two(const Var& s) {
-  const std::int64_t n = s.shape()[s.rank() - 1];
-  const Tensor one = identity(n, s.dtype());
+  const Tensor one = identity(s.shape()[s.rank() - 1], s.dtype());
   const Var taken = unsqueeze(one, 1) + unsqueeze(one, 0);  // [i, j, m]: m is i or j
-  const Var factors = where(taken > 0, 1, unsqueeze(unsqueeze(s, -2), -2));
-  return prod(factors, -1) * (1 - one);
+  return prod(where(taken > 0, 1, unsqueeze(unsqueeze(s, -2), -2)), -1);
 }
 
 // The second derivative of det at U diag(s) Vᵀ, in the basis of U and V: with G = Uᵀ c̄ V its
-// diagonal is Σⱼ Gⱼⱼ Πₘ≠ᵢ,ⱼ sₘ, the rest −Gⱼᵢ Πₘ≠ᵢ,ⱼ sₘ; all times the sign of det(U Vᵀ).
+// diagonal is Σⱼ≠ᵢ Gⱼⱼ Πₘ≠ᵢ,ⱼ sₘ, the rest −Gⱼᵢ Πₘ≠ᵢ,ⱼ sₘ; all times the sign of det(U Vᵀ).
 Var cofactors_vjp(const Vjp& v) {
   const SVD a = svd(v.in(0));
   const Var g = matmul(tn(a.u, v.ct), mT(a.vh)), p = products_without_two(a.s);

@@ -161,9 +161,13 @@ constexpr Edge kMinEdges[] = {
     {"a tie of two", smallest_of_three, 3, {1, 2, 1}, 1, {0.5, 0, 0.5}},
 };
 Var logsumexp_of_two(std::span<const Var> in) { return logsumexp(stack({in[0], in[1]})); }
+Var logsumexp_over_two_axes(std::span<const Var> in) {
+  return logsumexp(reshape(stack({in[0], in[1], in[0] - 2000}), {1, 3}));
+}
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr Edge kLogSumExpEdges[] = {
     {"one of two −∞", logsumexp_of_two, 2, {-kInfinity, 1}, 1, {0, 1}},
+    {"huge elements", logsumexp_over_two_axes, 2, {2000, -2000}, 2000, {1, 0}},
     {"all −∞", logsumexp_of_two, 2, {-kInfinity, -kInfinity}, -kInfinity, {0, 0}},
 };
 

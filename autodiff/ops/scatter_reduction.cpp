@@ -70,8 +70,21 @@ constexpr Op extremum(std::string_view name, std::string_view math) {
   return op;
 }
 
-constexpr Op kScatterMax = extremum<true>("scatter_max", "y = max of x and what indices bring");
-constexpr Op kScatterMin = extremum<false>("scatter_min", "y = min of x and what indices bring");
+// The extremum of x and what is brought to it, a and b, as a sum over one element.
+template <Join kJoin>
+Var extremum_of_three(std::span<const Var> in) {
+  return sum(scatter_reduce(stack({in[0]}), 0, Tensor({0, 0}, i64), stack({in[1], in[2]}), kJoin));
+}
+constexpr Edge kMaxEdges[] = {
+    {"x = a > b", extremum_of_three<Join::amax>, 3, {2, 2, 1}, 2, {0.5, 0.5, 0}},
+    {"a = b > x", extremum_of_three<Join::amax>, 3, {1, 2, 2}, 2, {0, 0.5, 0.5}}};
+constexpr Edge kMinEdges[] = {
+    {"x = a < b", extremum_of_three<Join::amin>, 3, {1, 1, 2}, 1, {0.5, 0.5, 0}},
+    {"a = b < x", extremum_of_three<Join::amin>, 3, {2, 1, 1}, 1, {0, 0.5, 0.5}}};
+constexpr Op kScatterMax =
+    with_edges(extremum<true>("scatter_max", "y = max of x and what indices bring"), kMaxEdges);
+constexpr Op kScatterMin =
+    with_edges(extremum<false>("scatter_min", "y = min of x and what indices bring"), kMinEdges);
 
 // --- the others, by sums and products ---------------------------------------------------------
 

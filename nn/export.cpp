@@ -25,6 +25,7 @@ namespace {
 using program::Node;
 using Kind = Node::Kind;
 using Id = program::Id;
+using kernels::volume;
 
 std::string text(std::int64_t n) { return std::to_string(n); }
 std::string number(double v, const char* suffix = "") {

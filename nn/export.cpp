@@ -1,10 +1,6 @@
 #include <algorithm>
 #include <cctype>
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <map>
-#include <optional>
+#include <tuple>
 
 #include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
@@ -12,7 +8,7 @@
 #include <xtape/autodiff/ops/rules.hpp>
 #include <xtape/autodiff/program/graph.hpp>
 #include <xtape/nn/export.hpp>
-#include <xtape/nn/export_text.hpp>
+#include <xtape/nn/export_parts.hpp>
 #include <xtape/nn/labels.hpp>
 
 // A network as C++ text: its forward pass is recorded for one sample, and each operation of the
@@ -26,77 +22,7 @@ using program::Node;
 using Kind = Node::Kind;
 using Id = program::Id;
 using kernels::volume;
-
-std::string text(std::int64_t n) { return std::to_string(n); }
-std::string number(double v, const char* suffix = "") {
-  if (std::isinf(v)) return v > 0 ? "HUGE_VALF" : "-HUGE_VALF";
-  char s[64];
-  std::snprintf(s, sizeof s, "%a%s", v, suffix);
-  return s;
-}
-std::string f32_number(double v) { return number(static_cast<double>(static_cast<float>(v)), "F"); }
-
-// A table of values, in lines.
-template <class V, class F>
-std::string array(const char* type, const std::string& name, const V& values, const F& write) {
-  std::string s = std::string("inline constexpr ") + type + " " + name + "[] = {";
-  std::size_t line = 100;
-  for (const auto v : values) {
-    const std::string word = write(v) + ",";
-    line += word.size();
-    if (line > 96) s += "\n    ", line = word.size() + 4;
-    s += word;
-  }
-  return s + "};\n";
-}
-
-// Elementwise ops: $0, $1, $2 are operands, #0 to #2 the numbers of the op.
-const std::map<std::string_view, const char*>& expressions() {
-  static const std::map<std::string_view, const char*> all{
-      {"add", "$0 + $1"},
-      {"subtract", "$0 - $1"},
-      {"multiply", "$0 * $1"},
-      {"divide", "$0 / $1"},
-      {"multiply_add", "$0 * $1 + $2"},
-      {"negative", "-$0"},
-      {"abs", "std::abs($0)"},
-      {"sqrt", "std::sqrt($0)"},
-      {"rsqrt", "1 / std::sqrt($0)"},
-      {"square", "$0 * $0"},
-      {"reciprocal", "1 / $0"},
-      {"exp", "math::exp($0)"},
-      {"expm1", "math::expm1($0)"},
-      {"log", "math::log($0)"},
-      {"log1p", "math::log1p($0)"},
-      {"erf", "math::erf($0)"},
-      {"sigmoid", "math::sigmoid($0)"},
-      {"tanh", "math::tanh($0)"},
-      {"softplus", "math::softplus($0)"},
-      {"relu", "$0 < 0 ? 0.0F : $0"},
-      {"leaky_relu", "$0 > 0 ? $0 : #0 * $0"},
-      {"elu", "$0 > 0 ? #1 * $0 : #1 * #0 * math::expm1(#2 * $0)"},
-      {"silu", "$0 * math::sigmoid($0)"},
-      {"gelu", "0.5F * $0 * (1 + math::erf($0 * 0x1.6a09e667f3bcdp-1F))"},
-      {"gelu_tanh",
-       "0.5F * $0 * (1 + math::tanh(static_cast<float>(0x1.9884533d43651p-1) * ($0 + "
-       "static_cast<float>(0.044715) * $0 * $0 * $0)))"},
-      {"mish", "$0 * math::tanh(math::softplus($0))"},
-      {"softsign", "$0 / (1 + std::abs($0))"},
-      {"softshrink", "$0 > #0 ? $0 - #0 : $0 < -#0 ? $0 + #0 : $0 * 0"},
-      {"hardshrink", "$0 >= -#0 && $0 <= #0 ? 0.0F : $0"},
-      {"threshold", "$0 <= #0 ? #1 : $0"},
-      {"clamp", "$0 < #0 ? #0 : $0 > #1 ? #1 : $0"},
-      {"maximum", "$0 > $1 || $0 != $0 ? $0 : $1"},
-      {"minimum", "$0 < $1 || $0 != $0 ? $0 : $1"},
-      {"clamp_min", "$0 > $1 || $0 != $0 ? $0 : $1"},
-      {"clamp_max", "$0 < $1 || $0 != $0 ? $0 : $1"},
-      {"greater", "$0 > $1 ? 1.0F : 0.0F"},
-      {"greater_equal", "$0 >= $1 ? 1.0F : 0.0F"},
-      {"less", "$0 < $1 ? 1.0F : 0.0F"},
-      {"less_equal", "$0 <= $1 ? 1.0F : 0.0F"},
-      {"where", "$0 != 0 ? $1 : $2"}};
-  return all;
-}
+using namespace detail;
 
 // The recording, and for each node the layer it belongs to.
 struct Trace {
@@ -149,7 +75,7 @@ class Writer {
     }
     const Node& out = g_.nodes[g_.outputs[0]];
     const std::int64_t in = g_.inputs[0].shape.size(), n = out.spec.shape.size();
-    return head(name) + tables_ + "\ninline constexpr int kInputs = " + text(in) +
+    return header_head(name) + tables_ + "\ninline constexpr int kInputs = " + text(in) +
            ", kOutputs = " + text(n) + ", kWorkspace = " + text(std::max<std::int64_t>(used_, 1)) +
            ";\n\n// `workspace` has kWorkspace elements.\n"
            "inline void predict(const float* in, float* out, float* workspace) {\n"
@@ -157,40 +83,11 @@ class Writer {
            body_ + "  for (int i = 0; i < kOutputs; ++i) out[i] = " + names_[g_.outputs[0]] +
            "[i];\n}\ninline void predict(const float* in, float* out) {\n"
            "  std::vector<float> workspace(kWorkspace);\n"
-           "  predict(in, out, workspace.data());\n}\n\n}  // namespace " +
-           name +
-           "\n#if !defined(__clang__) && defined(__GNUC__)\n#pragma GCC pop_options\n#endif\n";
+           "  predict(in, out, workspace.data());\n}\n" +
+           header_end(name);
   }
 
  private:
-  // The library's texts, in C++17 and in a namespace of the header's own. The compiler must not
-  // contract products and sums.
-  static std::string head(const std::string& name) {
-    std::string math = detail::kMathText, runtime = detail::kRuntimeText;
-    const auto replace = [](std::string& s, const std::string& what, const std::string& by) {
-      for (std::size_t at = 0; (at = s.find(what, at)) != std::string::npos; at += by.size()) {
-        s.replace(at, what.size(), by);
-      }
-    };
-    math = math.substr(math.find("namespace xtape::math"));
-    runtime = runtime.substr(runtime.find("namespace xtape::predictor"));
-    replace(math, "std::bit_cast", "bit_cast");
-    replace(math, "XTAPE_INLINE", "inline");
-    replace(math, "namespace xtape::math", "namespace math");
-    replace(runtime, "namespace xtape::predictor", "namespace run");
-    return "// A network, made by xtape (nn::export_predictor): do not edit. C++17, no "
-           "dependencies.\n"
-           "#pragma once\n#include <cmath>\n#include <cstdint>\n#include <limits>\n"
-           "#include <type_traits>\n#include <vector>\n\n"
-           "#if defined(__clang__)\n#pragma clang fp contract(off)\n#elif defined(__GNUC__)\n"
-           "#pragma GCC push_options\n#pragma GCC optimize(\"fp-contract=off\")\n#endif\n"
-           "namespace " +
-           name +
-           " {\n\ntemplate <class To, class From>\nconstexpr To bit_cast(const From& from) {\n"
-           "  return __builtin_bit_cast(To, from);\n}\n\n" +
-           math + "\n" + runtime + "\n";
-  }
-
   [[noreturn]] void refuse(const std::string& why) const {
     throw ValueError("export_predictor", why);
   }
@@ -199,12 +96,16 @@ class Writer {
   std::string floats(const Tensor& values) {
     const std::string name = new_table("w");
     const Tensor t = values.dtype() == boolean ? values.to(f32) : values;
-    tables_ += array("float", name, t.span<float>(), [](float v) { return f32_number(double{v}); });
+    std::vector<std::string> words;
+    for (const float v : t.span<float>()) words.push_back(f32_number(double{v}));
+    tables_ += array("float", name, words);
     return name;
   }
   std::string integers(const std::vector<std::int64_t>& values) {
     const std::string name = new_table("t");
-    tables_ += array("std::int32_t", name, values, [](std::int64_t v) { return text(v); });
+    std::vector<std::string> words;
+    for (const std::int64_t v : values) words.push_back(text(v));
+    tables_ += array("std::int32_t", name, words);
     return name;
   }
 
@@ -246,7 +147,7 @@ class Writer {
     const std::string_view op = n.op->name;
     if (n.op->aliases) {
       names_[i] = names_[n.in[0]];
-    } else if (expressions().count(op)) {
+    } else if (expression_of(op)) {
       elementwise(i, n);
     } else if (op == "matmul") {
       matmul(i, n);
@@ -300,7 +201,7 @@ class Writer {
       declared += "const float x" + text(static_cast<std::int64_t>(k)) + " = " +
                   element(n.in[k], n.spec.shape) + "; ";
     }
-    for (const char* p = expressions().at(n.op->name); *p; ++p) {
+    for (const char* p = expression_of(n.op->name); *p; ++p) {
       if (*p == '$') {
         expression += std::string("x") + *++p;
       } else if (*p == '#') {
@@ -338,53 +239,10 @@ class Writer {
     }
   }
 
-  // Where tap k of window i lies in a plane of the input, or −1.
-  std::string taps_of(const kernels::Pool& pool, std::int64_t taps) {
-    const kernels::Windows& w = pool.windows;
-    const kernels::Extents& out = w.out;
-    std::vector<std::int64_t> at(static_cast<std::size_t>(taps * volume(out)), -1);
-    std::int64_t point = 0;
-    for (std::int64_t z = 0; z < out[0]; ++z) {
-      for (std::int64_t y = 0; y < out[1]; ++y) {
-        for (std::int64_t x = 0; x < out[2]; ++x, ++point) {
-          const std::int64_t o[] = {z, y, x};
-          std::int64_t tap = 0;
-          each_tap(pool, o, [&](std::int64_t source) {
-            at[static_cast<std::size_t>(tap++ * volume(out) + point)] = source;
-          });
-        }
-      }
-    }
-    return integers(at);
-  }
-  template <class F>
-  static void each_tap(const kernels::Pool& pool, const std::int64_t* o, const F& f) {
-    const kernels::Windows& w = pool.windows;
-    const auto place = [&](std::size_t a, std::int64_t k) -> std::int64_t {
-      if (pool.adaptive) {
-        const kernels::Range r = window_range(pool, a, o[a]);
-        return r.begin + k < r.end ? r.begin + k : -1;
-      }
-      const std::int64_t at = o[a] * w.stride[a] + k * w.dilation[a] - w.padding[a];
-      return at >= 0 && at < w.in[a] ? at : -1;
-    };
-    const auto extent = [&](std::size_t a) {
-      return pool.adaptive ? w.in[a] / w.out[a] + 2 : w.window[a];
-    };
-    for (std::int64_t i = 0; i < extent(0); ++i) {
-      for (std::int64_t j = 0; j < extent(1); ++j) {
-        for (std::int64_t k = 0; k < extent(2); ++k) {
-          const std::int64_t z = place(0, i), y = place(1, j), x = place(2, k);
-          f(z < 0 || y < 0 || x < 0 ? -1 : (z * w.in[1] + y) * w.in[2] + x);
-        }
-      }
-    }
-  }
-
   void convolution(Id i, const Node& n) {
     const kernels::Convolution& c = convolution_of(n.attrs.get());
     const std::int64_t taps = volume(c.windows.window);
-    const std::string at = taps_of({c.windows, false}, taps), y = fresh(i);
+    const std::string at = integers(tap_positions({c.windows, false})), y = fresh(i);
     // A window of one element is a product over all channels at once.
     if (c.windows.plain()) {
       for (std::int64_t g = 0; g < c.groups; ++g) {
@@ -412,14 +270,9 @@ class Writer {
     }
     const kernels::Pool& pool = pool_of(g_.nodes[indices].attrs.get());
     const kernels::Windows& w = pool.windows;
-    std::int64_t taps = volume(w.window);
-    if (pool.adaptive) {
-      taps = 1;
-      for (std::size_t a = 0; a < 3; ++a) taps *= w.in[a] / w.out[a] + 2;
-    }
-    const std::string at = taps_of(pool, taps), y = fresh(i);
+    const std::string at = integers(tap_positions(pool)), y = fresh(i);
     line("run::max_pool(" + names_[n.in[0]] + ", " + at + ", " +
-         text(n.spec.shape.size() / volume(w.out)) + ", " + text(taps) + ", " +
+         text(n.spec.shape.size() / volume(w.out)) + ", " + text(taps_of(pool)) + ", " +
          text(volume(w.out)) + ", " + text(volume(w.in)) + ", " + y + ");");
   }
 
@@ -431,7 +284,9 @@ class Writer {
     const std::string first = integers({map.first.begin(), map.first.end()});
     const std::string position = integers({map.position.begin(), map.position.end()});
     const std::string weight = new_table("m");
-    tables_ += array("double", weight, map.weight, [](double v) { return number(v); });
+    std::vector<std::string> words;
+    for (const double v : map.weight) words.push_back(number(v));
+    tables_ += array("double", weight, words);
     const std::string x = names_[n.in[0]], y = fresh(i);
     line("run::map_axis(" + x + ", " + first + ", " + position + ", " + weight + ", " +
          text(outer) + ", " + text(map.from) + ", " + text(map.to()) + ", " + text(inner) + ", " +

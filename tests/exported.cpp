@@ -42,6 +42,7 @@ constexpr const char* kNetworks[] = {
     "1500 layernorm",
     "2000 softmax",
     "2000 log_softmax",
+    "9000 softmax",
     "2x9x8 conv2d:5:3:padding=1 batchnorm relu maxpool2d:2 conv2d:4:2:stride=2 tanh flatten "
     "dense:3",
     "40x6x5 conv2d:3:3:padding=1 relu",
@@ -53,6 +54,9 @@ constexpr const char* kNetworks[] = {
     "3x8x8 avgpool2d:3:stride=2 adaptiveavgpool2d:2",
     "3x7x7 maxpool2d:3:stride=2:padding=1",
     "3x7x7 adaptivemaxpool2d:3",
+    "5x3 lstm:6",
+    "5x3 gru:6",
+    "5x3 rnn:6",
     "3x6x6 instancenorm dropout:0.3 flatten dense:4 dropout:0.5",
     "x = input:1x8x8\na = conv2d:4:3:padding=1 (x)\nb = conv2d:4:1 (x)\ns = add (a, b)\n"
     "c = concat:1 (s, a)\nr = relu (c)\np = maxpool2d:2 (r)\nf = flatten (p)\ny = dense:10 (f)\n"};

@@ -175,7 +175,7 @@ struct Monitor::State {
     for (Watched& w : parameters) {
       if (!w.before.defined() || w.parameter.version() == w.version) continue;
       w.update = change(w.before, w.parameter.value());
-      w.before = {};
+      w.before = Tensor();
     }
   }
   void see(std::size_t i, const Module& m, const Var& out) {

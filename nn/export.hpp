@@ -27,7 +27,7 @@ namespace xtape::nn {
 /// Every layer can be exported that is made of the operations that the exporter knows: dense and
 /// convolutional layers, max and average pooling, normalization, all elementwise activations,
 /// softmax over the last axis, what moves elements (flatten, slices, concatenation), and any module
-/// or graph that combines them. No recurrent layers, attention, embeddings or user lambdas.
+/// or graph that combines them; recurrent layers, too. No attention, embeddings or user lambdas.
 /// @throws ValueError, with the path of the layer, for an operation that cannot be exported, and
 /// for parameters that are not finite, or a name that is no identifier; DTypeError for other than
 /// f32 (write net.to(f32)); ShapeError as forward.

@@ -8,4 +8,5 @@
 #include <xtape/nn/nn.hpp>
 #include <xtape/optim/optim.hpp>
 #include <xtape/plot/chart.hpp>
+#include <xtape/plot/diagnosis.hpp>
 #include <xtape/plot/explanation.hpp>

@@ -1,4 +1,5 @@
 #include <cctype>
+#include <unordered_set>
 
 #include <xtape/nn/graph.hpp>
 #include <xtape/nn/labels.hpp>
@@ -14,19 +15,28 @@ std::string label_of(const Module& m) {
   return kind.substr(0, kind.find_first_of("(:, ")) + path;
 }
 
-void label_each(Module& m, std::vector<ForwardHook>& hooks) {
-  for (const Module::Child& c : m.children()) label_each(*c.module, hooks);
-  if (dynamic_cast<const Sequential*>(&m) || dynamic_cast<const Graph*>(&m)) return;
-  hooks.push_back(m.add_forward_hook([](const Module& layer, std::span<const Var>, const Var& out) {
-    if (Tape* tape = out.tape()) tape->label(out, label_of(layer));
-  }));
+void visit(Module& m, std::unordered_set<const Module*>& seen,
+           const std::function<void(Module&)>& f) {
+  if (!seen.insert(&m).second) return;
+  for (const Module::Child& c : m.children()) visit(*c.module, seen, f);
+  if (!dynamic_cast<const Sequential*>(&m) && !dynamic_cast<const Graph*>(&m)) f(m);
 }
 
 }  // namespace
 
+void for_each_layer(Module& net, const std::function<void(Module&)>& f) {
+  std::unordered_set<const Module*> seen;
+  visit(net, seen, f);
+}
+
 std::vector<ForwardHook> label_outputs(Module& net) {
   std::vector<ForwardHook> hooks;
-  label_each(net, hooks);
+  for_each_layer(net, [&](Module& m) {
+    hooks.push_back(
+        m.add_forward_hook([](const Module& layer, std::span<const Var>, const Var& out) {
+          if (Tape* tape = out.tape()) tape->label(out, label_of(layer));
+        }));
+  });
   return hooks;
 }
 

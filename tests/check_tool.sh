@@ -49,6 +49,15 @@ says 2 "'nope' is not one of input, 0.weight" explain --of nope
 says 2 '3 numbers, the network has 2' explain --input 1,2,3
 says 2 "'x' is no number" explain --input 1,x
 
+deep='64 dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:10'
+says 1 'vanishing gradient: 0 (Dense(64 → 64))' diagnose --net "$deep" --json sick.json --svg sick.svg
+check 'the diagnosis is whole' "$(tail -n 1 sick.svg | grep -q '</svg>' && grep -q '"vanishing gradient"' sick.json; echo $?)"
+says 0 'no findings' diagnose --net '64 dense:128 relu dense:64 relu dense:10' --init he_normal --lr 0.1
+says 1 'equal neurons: 0.weight' diagnose --net '64 dense:8 relu dense:10' --init constant:0.1
+says 1 'about 1e-3 is usual' diagnose --lr 100
+says 2 'begin with 64' diagnose --net '3 dense:10' --json never.json
+says 2 'from 1' diagnose --samples 0
+
 printf '0,0,0\n0,1,1\n1,0,1\n1,1,0\n' >xor.csv
 says 0 '4 examples to train on' train --data csv:xor.csv --test-data csv:xor.csv --epochs 2 --batch 4
 printf '0,0,1,0\n1,1,0,1\n' >onehot.csv

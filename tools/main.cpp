@@ -1,4 +1,5 @@
-// The xtape command: trains networks, checks and explains gradients, runs the benchmarks. Exit
+// The xtape command: trains networks, checks and explains gradients, says what
+// is wrong with a network, runs the benchmarks. Exit
 // codes: 0 done, 1 a check failed or training broke down, 2 wrong use or unusable data.
 #include <cstdio>
 #include <fmt/format.h>
@@ -6,6 +7,7 @@
 #include <xtape/autodiff/error.hpp>
 
 #include "bench.hpp"
+#include "diagnose.hpp"
 #include "explain.hpp"
 #include "train.hpp"
 
@@ -17,17 +19,21 @@ int main(int argc, char** argv) {
   tools::TrainOptions train;
   tools::GradcheckCommand check;
   tools::ExplainCommand why;
+  tools::DiagnoseCommand health;
   tools::BenchCommand bench;
   CLI::App* train_app = app.add_subcommand("train", "train a network and show what it learned");
   CLI::App* check_app =
       app.add_subcommand("gradcheck", "check a network's gradients against finite differences");
   CLI::App* why_app =
       app.add_subcommand("explain", "say why a gradient is what it is: the sum over paths");
+  CLI::App* health_app =
+      app.add_subcommand("diagnose", "say what keeps a network from learning, layer by layer");
   CLI::App* bench_app =
       app.add_subcommand("bench", "measure against libtorch and hand-written code");
   train.add_to(*train_app);
   check.add_to(*check_app);
   why.add_to(*why_app);
+  health.add_to(*health_app);
   bench.add_to(*bench_app);
   const auto fail = [](const std::exception& e, int code) {
     fmt::print(stderr, "xtape: {}\n", e.what());
@@ -39,9 +45,10 @@ int main(int argc, char** argv) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     const auto parsed = app.get_subcommands();
     if (parsed.empty()) {
-      fmt::print(stderr,
-                 "xtape: {}: write xtape train, gradcheck, explain or bench (xtape --help)\n",
-                 argc > 1 ? "'" + std::string(argv[1]) + "' is no command" : "no command");
+      fmt::print(
+          stderr,
+          "xtape: {}: write xtape train, gradcheck, explain, diagnose or bench (xtape --help)\n",
+          argc > 1 ? "'" + std::string(argv[1]) + "' is no command" : "no command");
       return 2;
     }
     fmt::print(stderr, "xtape: {} (xtape {} --help lists the options)\n", e.what(),
@@ -49,6 +56,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
+    if (health_app->parsed()) return tools::diagnose(health);
     if (why_app->parsed()) return tools::explain(why);
     if (bench_app->parsed()) return tools::bench(bench);
     return train_app->parsed() ? tools::train(train) : tools::gradcheck(check);

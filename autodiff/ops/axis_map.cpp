@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/ops/axis_map.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 #include <xtape/autodiff/threads.hpp>
@@ -161,6 +162,11 @@ AxisMap AxisMap::transposed() const {
 Var map_axis(const Var& x, int axis, AxisMap map) {
   AxisMap back = map.transposed();
   return apply(kMapAxis, {&x}, make_attrs(MapAttrs{axis, std::move(map), std::move(back)}));
+}
+
+std::pair<int, const AxisMap&> axis_map_of(const Attrs* map_axis) {
+  const auto& a = get_attrs<MapAttrs>(map_axis);
+  return {a.axis, a.map};
 }
 
 namespace families {

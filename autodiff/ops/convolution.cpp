@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include <xtape/autodiff/kernels/convolution.hpp>
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/ops/spatial.hpp>
 
 namespace xtape {
@@ -397,6 +398,10 @@ Var conv_transpose2d(const Var& x, const Var& w, const Var& b,
 Var conv_transpose3d(const Var& x, const Var& w, const Var& b,
                      const ConvTransposeOptions& options) {
   return spread<3>("conv_transpose3d", x, w, b, options);
+}
+
+const kernels::Convolution& convolution_of(const Attrs* convolution) {
+  return get_attrs<Form>(convolution).c;
 }
 
 namespace families {

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 // The larger and the smaller, and limits.
@@ -203,6 +204,11 @@ Var clamp(const Var& x, double low, double high) {
     }
   }
   return apply(kClamp, {&x}, make_attrs(ClampAttrs{low, high}));
+}
+
+std::pair<double, double> bounds_of(const Attrs* clamp) {
+  const auto& a = get_attrs<ClampAttrs>(clamp);
+  return {a.low, a.high};
 }
 
 namespace families {

@@ -8,6 +8,7 @@
 #include <xtape/autodiff/kernels/gemm.hpp>
 #include <xtape/autodiff/kernels/strided.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 #include <xtape/autodiff/threads.hpp>
@@ -410,6 +411,11 @@ Var matmul(const Var& left_operand, const Var& right_operand, const MatmulOption
 
 Var add_product(const Var& c, const Var& a, const Var& b, const Var& s, const Attrs* attrs) {
   return apply(kAddProduct, {&c, &a, &b, &s}, share(attrs));
+}
+
+std::pair<bool, bool> transposed_operands(const Attrs* matmul) {
+  const auto& a = get_attrs<MatmulAttrs>(matmul);
+  return {a.ta, a.tb};
 }
 
 namespace families {

@@ -1,5 +1,6 @@
 #include <xtape/autodiff/kernels/standardize.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/ops/p_norm.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
@@ -381,6 +382,11 @@ constexpr Op kRmsNorm =
              rms_norm_samples);
 
 }  // namespace
+
+Standardization standardization_of(const Attrs* standardize) {
+  const auto& a = get_attrs<StandardizeAttrs>(standardize);
+  return {a.axes, a.eps, a.centred};
+}
 
 namespace families {
 Family normalization() {

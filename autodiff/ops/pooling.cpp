@@ -2,6 +2,7 @@
 #include <limits>
 
 #include <xtape/autodiff/kernels/max_pool.hpp>
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/ops/axis_map.hpp>
 #include <xtape/autodiff/ops/spatial.hpp>
 #include <xtape/autodiff/threads.hpp>
@@ -349,6 +350,10 @@ Var lp_pool1d(const Var& x, double p, const PerAxis& window, const LpPoolOptions
 }
 Var lp_pool2d(const Var& x, double p, const PerAxis& window, const LpPoolOptions& options) {
   return lp_pool<2>("lp_pool2d", x, p, window, options);
+}
+
+const kernels::Pool& pool_of(const Attrs* max_pool_indices) {
+  return get_attrs<PoolAttrs>(max_pool_indices);
 }
 
 namespace families {

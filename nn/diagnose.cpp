@@ -1,0 +1,306 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string_view>
+#include <unordered_map>
+
+#include <xtape/nn/activation.hpp>
+#include <xtape/nn/convolution.hpp>
+#include <xtape/nn/diagnose_findings.hpp>
+#include <xtape/nn/embedding.hpp>
+#include <xtape/nn/labels.hpp>
+
+// What is looked at: layers and parameters, through hooks.
+namespace xtape::nn {
+
+void Statistics::add(const Tensor& x) {
+  dispatch(x.dtype(), [&](auto zero) {
+    for (const auto v : x.span<decltype(zero)>()) {
+      const double d = static_cast<double>(v);
+      const bool finite = std::isfinite(d);
+      nonfinite += !finite;
+      sum += finite ? d : 0;
+      squares += finite ? d * d : 0;
+    }
+  });
+  count += x.size();
+}
+
+double Statistics::mean() const { return sum / static_cast<double>(count - nonfinite); }
+double Statistics::stddev() const {
+  const double m = mean();
+  return std::sqrt(std::max(0.0, squares / static_cast<double>(count - nonfinite) - m * m));
+}
+double Statistics::rms() const {
+  return std::sqrt(squares / static_cast<double>(count - nonfinite));
+}
+double Statistics::norm() const { return std::sqrt(squares); }
+
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// What the outputs of a layer are looked at for.
+enum class Watch : std::uint8_t { nothing, zeros, sigmoid, tanh };
+
+Watch watch_of(const Module& m) {
+  const auto* a = dynamic_cast<const Activation*>(&m);
+  if (!a) return Watch::nothing;
+  if (a->same_as(activation("relu")) || a->same_as(activation("relu6"))) return Watch::zeros;
+  if (a->same_as(activation("sigmoid"))) return Watch::sigmoid;
+  return a->same_as(activation("tanh")) ? Watch::tanh : Watch::nothing;
+}
+
+struct Layer {
+  Watch watch = Watch::nothing;
+  LayerHealth health;
+  std::vector<char> alive;  // by unit
+  std::int64_t saturated = 0;
+};
+
+void note_alive(const Tensor& y, std::vector<char>& alive) {
+  const bool image = y.rank() >= 4;
+  const std::int64_t samples = y.shape()[0];
+  if (y.size() == 0) return;
+  const std::int64_t each = y.size() / samples;
+  const auto units = static_cast<std::size_t>(image ? y.shape()[1] : each);
+  const std::int64_t run = each / static_cast<std::int64_t>(units);
+  alive.resize(units);
+  dispatch(y.dtype(), [&](auto zero) {
+    const auto* p = y.data<decltype(zero)>();
+    for (std::int64_t i = 0; i < y.size(); ++i) {
+      // Not == 0: NaN is no sign of death.
+      if (p[i] != zero) alive[static_cast<std::size_t>(i / run) % units] = 1;
+    }
+  });
+}
+
+// Both by tanh: sigmoid x = (1 + tanh(x/2)) / 2, whose slope is the same part of its maximum.
+std::int64_t count_saturated(const Tensor& y, bool sigmoid) {
+  constexpr double kBound = 0.97;
+  std::int64_t n = 0;
+  dispatch(y.dtype(), [&](auto zero) {
+    for (const auto v : y.span<decltype(zero)>()) {
+      const double d = static_cast<double>(v);
+      n += std::abs(sigmoid ? 2 * d - 1 : d) > kBound;
+    }
+  });
+  return n;
+}
+
+std::string_view row_bytes(const Tensor& t, std::int64_t row) {
+  const std::size_t bytes = t.nbytes() / static_cast<std::size_t>(t.shape()[0]);
+  return {static_cast<const char*>(t.raw()) + static_cast<std::size_t>(row) * bytes, bytes};
+}
+
+bool close_rows(const Tensor& g, std::int64_t a, std::int64_t b) {
+  const std::int64_t n = g.size() / g.shape()[0];
+  double apart = 0, size = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double x = g.flat(a * n + i), y = g.flat(b * n + i);
+    apart = std::max(apart, std::abs(x - y));
+    size = std::max({size, std::abs(x), std::abs(y)});
+  }
+  return apart <= 1e-5 * size;  // sums of equal numbers in another order
+}
+
+// Rows of w equal to one before, whose gradients are equal, too: no rule that treats the rows alike
+// will ever tell them apart.
+std::int64_t equal_rows(const Tensor& w, const Tensor& g) {
+  std::unordered_map<std::string_view, std::int64_t> first;
+  std::int64_t n = 0;
+  if (w.size() == 0) return 0;
+  for (std::int64_t row = 0; row < w.shape()[0]; ++row) {
+    const auto [it, added] = first.try_emplace(row_bytes(w, row), row);
+    if (!added) n += close_rows(g, it->second, row);
+  }
+  return n;
+}
+
+// Whether the rows of the weights of a layer are neurons.
+bool rows_are_neurons(const Module& m) {
+  return !dynamic_cast<const Embedding*>(&m) && !dynamic_cast<const ConvTranspose1d*>(&m) &&
+         !dynamic_cast<const ConvTranspose2d*>(&m) && !dynamic_cast<const ConvTranspose3d*>(&m);
+}
+
+double change(const Tensor& before, const Tensor& after) {
+  double squares = 0, size = 0;
+  for (std::int64_t i = 0; i < before.size(); ++i) {
+    const double x = before.flat(i), d = after.flat(i) - x;
+    squares += d * d;
+    size += x * x;
+  }
+  return size > 0 ? std::sqrt(squares / size) : kNaN;
+}
+
+}  // namespace
+
+struct Monitor::State {
+  struct Watched {
+    Parameter parameter;
+    bool neurons;
+    Statistics gradient;
+    std::int64_t equal = 0;
+    Tensor before;  // the value that the gradient is for, until it has changed
+    std::uint64_t version = 0;
+    double update = kNaN;
+  };
+  DiagnosisOptions options;
+  std::int64_t every = 1, passes = 0;
+  bool looking = false, complete = true;
+  const Tape* tape = nullptr;
+  std::vector<Layer> layers;
+  std::vector<std::size_t> order;
+  std::vector<Watched> parameters;
+
+  // Whether this call is one to look at; the first one of a pass forgets the pass before.
+  bool begins(const Var& out) {
+    if (!out.tape() || out.tape()->recording() || out.value().is_symbolic()) return false;
+    if (complete || out.tape() != tape) {
+      settle();
+      complete = false;
+      tape = out.tape();
+      looking = passes % every == 0;
+      if (looking) forget();
+    }
+    return looking;
+  }
+  void forget() {
+    order.clear();
+    for (Layer& l : layers) l = {l.watch, {}, {}, 0};
+    for (Watched& w : parameters) w = {w.parameter, w.neurons, {}, 0, {}, 0, kNaN};
+  }
+  // The updates that have happened since.
+  void settle() {
+    for (Watched& w : parameters) {
+      if (!w.before.defined() || w.parameter.version() == w.version) continue;
+      w.update = change(w.before, w.parameter.value());
+      w.before = Tensor();
+    }
+  }
+  void see(std::size_t i, const Module& m, const Var& out) {
+    Layer& l = layers[i];
+    if (l.health.output.count == 0 && l.health.samples == 0) order.push_back(i);
+    l.health.path = m.path();
+    l.health.kind = m.describe();
+    const Tensor& y = out.value();
+    if (y.dtype() != f32 && y.dtype() != f64) return;
+    l.health.samples = y.rank() > 0 ? y.shape()[0] : 1;
+    l.health.output.add(y);
+    if (l.watch == Watch::zeros && y.rank() > 1) note_alive(y, l.alive);
+    if (l.watch == Watch::sigmoid || l.watch == Watch::tanh) {
+      l.saturated += count_saturated(y, l.watch == Watch::sigmoid);
+    }
+  }
+  void see_gradient(Watched& w, const Tensor& g) {
+    if (!looking || g.is_symbolic()) return;
+    w.gradient = {};
+    w.gradient.add(g);
+    w.before = w.parameter.value();
+    w.version = w.parameter.version();
+    w.equal = w.neurons && g.rank() > 1 ? equal_rows(w.before, g) : 0;
+  }
+  LayerHealth health(const Layer& l) const {
+    LayerHealth h = l.health;
+    if (!l.alive.empty()) {
+      const auto dead = std::count(l.alive.begin(), l.alive.end(), char{0});
+      h.dead = static_cast<double>(dead) / static_cast<double>(l.alive.size());
+    }
+    if (l.watch == Watch::sigmoid || l.watch == Watch::tanh) {
+      h.saturated = static_cast<double>(l.saturated) / static_cast<double>(h.output.count);
+    }
+    return h;
+  }
+};
+
+Monitor::Monitor(Module& net, const DiagnosisOptions& options, std::int64_t every)
+    : state_(std::make_shared<State>()) {
+  if (every < 1) {
+    throw ValueError("Monitor", "every " + std::to_string(every) + ": must be 1 or more");
+  }
+  state_->options = options;
+  state_->every = every;
+  const std::weak_ptr<State> weak = state_;
+  std::unordered_map<const void*, bool> neurons;
+  for_each_layer(net, [&](Module& m) {
+    for (const Parameter& p : m.own_parameters()) neurons.try_emplace(p.id(), rows_are_neurons(m));
+    const std::size_t i = state_->layers.size();
+    state_->layers.push_back({watch_of(m), {}, {}, 0});
+    layers_.push_back(
+        m.add_forward_hook([weak, i](const Module& layer, std::span<const Var>, const Var& y) {
+          if (const auto s = weak.lock(); s && s->begins(y)) s->see(i, layer, y);
+        }));
+    layers_.push_back(m.add_output_gradient_hook([weak, i](const Var& g) {
+      const auto s = weak.lock();
+      if (s && s->looking && !g.value().is_symbolic()) {
+        s->layers[i].health.gradient.add(g.value());
+      }
+      return Var();
+    }));
+  });
+  layers_.push_back(net.add_forward_hook([weak](const Module&, std::span<const Var>, const Var& y) {
+    const auto s = weak.lock();
+    if (!s || !y.tape() || y.tape()->recording()) return;
+    s->begins(y);
+    s->complete = true;
+    ++s->passes;
+  }));
+  for (const Parameter& p : net.parameters()) {
+    const std::size_t i = state_->parameters.size();
+    state_->parameters.push_back({p, neurons[p.id()], {}, 0, {}, 0, kNaN});
+    parameters_.push_back(add_gradient_hook(p, [weak, i](const Var& g) {
+      if (const auto s = weak.lock()) s->see_gradient(s->parameters[i], g.value());
+      return Var();
+    }));
+  }
+}
+
+Monitor::~Monitor() { remove(); }
+
+void Monitor::remove() {
+  for (ForwardHook& h : layers_) h.remove();
+  for (HookHandle& h : parameters_) h.remove();
+}
+
+Diagnosis Monitor::diagnosis() const {
+  state_->settle();
+  Diagnosis d;
+  for (const std::size_t i : state_->order) d.layers.push_back(state_->health(state_->layers[i]));
+  for (const State::Watched& w : state_->parameters) {
+    ParameterHealth p{w.parameter.name(), 0, {}, w.gradient, w.update, 0, w.equal};
+    if (w.parameter.has_value()) {
+      p.rank = w.parameter.value().rank();
+      p.value.add(w.parameter.value());
+      if (w.neurons && p.rank > 1) p.rows = w.parameter.shape()[0];
+    }
+    d.parameters.push_back(std::move(p));
+  }
+  detail::find(d, state_->options);
+  return d;
+}
+
+Diagnosis diagnose(const Module& net, const std::function<Var(const Var&, const Tensor&)>& loss,
+                   const Tensor& inputs, const Tensor& targets, const DiagnosisOptions& options) {
+  const std::shared_ptr<Module> copy = net.clone();
+  const Monitor monitor(*copy, options);
+  Tape tape;
+  const Var cost = loss((*copy)(tape.input(inputs)), targets);
+  const Parameters learned =
+      copy->parameters([](const Parameter& p) { return p.has_value() && !p.frozen(); });
+  const double value = cost.item();
+  if (!learned.empty()) {
+    tape.gradient(cost, learned, {.unconnected = Unconnected::zero});
+  }
+  Diagnosis d = monitor.diagnosis();
+  d.loss = value;
+  for (ParameterHealth& p : d.parameters) {
+    if (options.learning_rate > 0 && p.gradient.count > 0 && p.value.norm() > 0) {
+      p.update = options.learning_rate * p.gradient.norm() / p.value.norm();
+    }
+  }
+  d.findings.clear();
+  detail::find(d, options);
+  return d;
+}
+
+}  // namespace xtape::nn

@@ -33,9 +33,9 @@ struct Epoch {
   /// The mean over the validation examples; NaN without any.
   double validation_loss = std::numeric_limits<double>::quiet_NaN();
   std::vector<double> metrics = {};  ///< Of the validation examples, as Options::metrics.
-  double learning_rate = 0;       ///< Of the last step, first group.
-  double seconds = 0;             ///< Since the beginning of the training, validation included.
-  double samples_per_second = 0;  ///< Examples trained on over the time of the epoch's steps.
+  double learning_rate = 0;          ///< Of the last step, first group.
+  double seconds = 0;                ///< Since the beginning of the training, validation included.
+  double samples_per_second = 0;     ///< Examples trained on over the time of the epoch's steps.
 };
 
 /// What happened in a training.

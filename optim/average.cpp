@@ -23,7 +23,7 @@ void WeightAverage::update() {
   for (std::size_t i = 0; i < averages_.size(); ++i) averages_[i].to(parameters_[i].dtype());
   if (!program_.defined()) {
     program_ = compile([this](const Var& start) { update(start); }, {Signature()},
-                       {.recompile = true, .name = "average of weights"});
+                       {.name = "average of weights", .recompile = true});
   }
   program_(0.0);
 }

@@ -284,8 +284,10 @@ Tensor indexed::sample_indices(const Shape& shape, std::int64_t extent, bool rep
   auto* index = static_cast<std::int64_t*>(out.raw());
   const Blocks b(shape, axis);
   for (std::int64_t i = 0; i < out.size(); ++i) {
-    const std::int64_t along = i / b.inner % b.extent;
-    const std::int64_t k = repeats ? i * i + i / 2 : along + i / (b.inner * b.extent) + i % b.inner;
+    const auto once = [&] {
+      return i / b.inner % b.extent + i / (b.inner * b.extent) + i % b.inner;
+    };
+    const std::int64_t k = repeats ? i * i + i / 2 : once();
     index[i] = k % extent - (i % 3 == 0 ? extent : 0);  // some count from the end
   }
   return out;

@@ -71,7 +71,7 @@ nn::Sequential gpt() {
                         Positions(64),
                         nn::TransformerEncoderLayer(64, 4, block),
                         nn::TransformerEncoderLayer(64, 4, block),
-                        nn::LayerNorm({64}),
+                        nn::LayerNorm(64),
                         nn::Dense(64, kLetters)};
 }
 

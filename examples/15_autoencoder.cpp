@@ -42,7 +42,8 @@ std::string picture(const Tensor& images, const Tensor& back) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto [train, test] = data::digits_split();
+  const data::Split digits = data::digits_split();
+  const data::Dataset &train = digits.train, &test = digits.test;
   nn::Sequential encoder{nn::Dense(64, 48), nn::Tanh(), nn::Dense(48, 8)};
   nn::Sequential decoder{nn::Dense(8, 48), nn::Tanh(), nn::Dense(48, 64), nn::Sigmoid()};
   nn::Sequential net(encoder, decoder);

@@ -112,7 +112,7 @@ TEST_CASE("batches of given rows are those rows", "[data]") {
 
 TEST_CASE("batches gathered ahead are the same in the same order", "[data][prefetch]") {
   const data::Dataset d = numbered(103);
-  for (const std::size_t depth : {1, 2, 50}) {
+  for (const std::size_t depth : {1U, 2U, 50U}) {
     Rng a(7), b(7);
     data::Prefetch ahead(data::batches(d, 10, b), depth);
     std::vector<data::Batch> kept;

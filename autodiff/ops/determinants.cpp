@@ -152,7 +152,8 @@ SignedLog slogdet(const Var& a) {
 
 Var logdet(const Var& a) {
   const SignedLog y = slogdet(a);
-  return y.log + where(y.sign < 0, std::numeric_limits<double>::quiet_NaN(), 0);
+  const Tensor none = Tensor::scalar(std::numeric_limits<double>::quiet_NaN(), a.dtype());
+  return y.log + where(y.sign < 0, none, 0);
 }
 
 namespace families {

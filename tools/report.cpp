@@ -1,5 +1,6 @@
 #include "report.hpp"
 
+#include <cmath>
 #include <cstdio>
 #include <fmt/format.h>
 #include <numeric>
@@ -29,19 +30,20 @@ std::string confusion_table(const std::vector<std::vector<std::int64_t>>& counts
   return out;
 }
 
-std::string curves(const std::vector<std::vector<Epoch>>& restarts) {
+std::string curves(const std::vector<fit::History>& restarts) {
   plot::Panel loss{"Training loss", "epoch", "loss", {}};
   plot::Panel accuracy{"Test accuracy", "epoch", "accuracy", {}};
   for (std::size_t r = 0; r < restarts.size(); ++r) {
-    plot::Series a{fmt::format("restart {}", r), {}, {}}, b = a;
-    for (const Epoch& e : restarts[r]) {
-      a.x.push_back(e.number);
-      a.y.push_back(e.train_loss);
-      b.x.push_back(e.number);
-      b.y.push_back(e.test_accuracy);
+    const fit::History& h = restarts[r];
+    const std::string name = fmt::format("restart {}", r);
+    std::vector<double> numbers;
+    for (const fit::Epoch& e : h.epochs) numbers.push_back(static_cast<double>(e.number));
+    loss.series.push_back({name, numbers, h.values("loss")});
+    if (!h.metric_names.empty()) {
+      accuracy.series.push_back({name, numbers, h.values("accuracy")});
+    } else {
+      accuracy.series.push_back({name, numbers, std::vector<double>(numbers.size(), NAN)});
     }
-    loss.series.push_back(std::move(a));
-    accuracy.series.push_back(std::move(b));
   }
   return plot::svg({loss, accuracy});
 }

@@ -1,11 +1,11 @@
 #include "train.hpp"
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -16,10 +16,27 @@ namespace xtape::tools {
 namespace {
 
 using nlohmann::json;
-using Clock = std::chrono::steady_clock;
+// An optimizer that knows only a rate and a decay.
+template <class O, class Options>
+std::unique_ptr<optim::Optimizer> plain(const Parameters& parameters, const TrainOptions& o) {
+  if (o.momentum != 0 || o.nesterov) {
+    throw ParseError("--momentum", "is for --optimizer sgd, not " + o.optimizer);
+  }
+  return std::make_unique<O>(parameters, Options{.learning_rate = o.learning_rate.value_or(1e-3),
+                                                 .weight_decay = o.weight_decay});
+}
 
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+std::unique_ptr<optim::Optimizer> optimizer(const Parameters& p, const TrainOptions& o) {
+  if (o.optimizer == "adam") return plain<optim::Adam, optim::AdamOptions>(p, o);
+  if (o.optimizer == "adamw") return plain<optim::AdamW, optim::AdamWOptions>(p, o);
+  if (o.optimizer == "radam") return plain<optim::RAdam, optim::RAdamOptions>(p, o);
+  if (o.optimizer == "rmsprop") return plain<optim::RMSprop, optim::RMSpropOptions>(p, o);
+  if (o.optimizer == "lion") return plain<optim::Lion, optim::LionOptions>(p, o);
+  return std::make_unique<optim::SGD>(
+      p, optim::SGDOptions{.learning_rate = o.learning_rate.value_or(0.1),
+                           .momentum = o.momentum,
+                           .weight_decay = o.weight_decay,
+                           .nesterov = o.nesterov});
 }
 
 // One JSON object per line, each written whole.
@@ -58,23 +75,24 @@ class Trainer {
 
   int run() {
     start();
-    double best_loss = INFINITY;
-    std::optional<nn::TextNetwork> best;
-    int best_restart = 0;
-    for (int r = 0; r < o_.restarts; ++r) {
-      nn::TextNetwork net = build();
-      Rng rng = Rng(o_.seed).split(static_cast<std::uint64_t>(r));
-      net.net.initialize(rng.split(1));
-      const double final_loss = train_one(net, r, rng);
-      if (!best || final_loss < best_loss) {
-        best_loss = final_loss;
-        best.emplace(net);
-        best_restart = r;
-      }
+    nn::TextNetwork net = build();
+    const auto rule = optimizer(net.net.parameters(), o_);
+    const data::Split shown{shaped_set(data_.train, net), shaped_set(data_.test, net)};
+    fit::Restarts all;
+    try {
+      all = fit::fit_restarts(
+          net.net, *rule, loss_.f, shown.train, options(shown.test),
+          {.restarts = o_.restarts, .on_restart = [this](std::int64_t r) { restart_ = r; }});
+    } catch (const fit::StepError& e) {
+      if (o_.loss != "bce") throw;
+      throw ValueError(
+          "bce", std::string(e.what()) + "; bce needs outputs in [0, 1], bce_logits does not");
     }
-    if (o_.restarts > 1)
-      fmt::print("best: restart {}, training loss {:.6g}\n", best_restart, best_loss);
-    finish(*best, best_restart);
+    const fit::History& best = all.histories[static_cast<std::size_t>(all.best)];
+    if (o_.restarts > 1) {
+      fmt::print("best: restart {}, training loss {:.6g}\n", all.best, best.values("loss").back());
+    }
+    finish(net, all);
     return 0;
   }
 
@@ -90,16 +108,9 @@ class Trainer {
     return n;
   }
 
-  optim::SGD optimizer(const nn::Module& net) const {
-    return optim::SGD(net.parameters(), {.learning_rate = o_.learning_rate,
-                                         .momentum = o_.momentum,
-                                         .weight_decay = o_.weight_decay,
-                                         .nesterov = o_.nesterov});
-  }
-
   void refuse_wrong_settings() const {
     try {
-      optimizer(build().net);
+      optimizer(build().net.parameters(), o_);
     } catch (const ValueError& e) {
       const std::string what = e.what();
       throw ParseError(e.where(), what.substr(what.find("] ") + 2));
@@ -118,91 +129,75 @@ class Trainer {
                 {"parameters", net.net.parameter_count()},
                 {"epochs", o_.epochs},
                 {"batch", o_.full_batch ? data_.train.size() : o_.batch},
-                {"learning_rate", o_.learning_rate},
+                {"learning_rate", optimizer(net.net.parameters(), o_)->learning_rate()},
                 {"momentum", o_.momentum},
                 {"weight_decay", o_.weight_decay},
                 {"seed", o_.seed},
                 {"dtype", o_.dtype}});
   }
 
-  Tensor outputs(nn::TextNetwork& net, const Tensor& x) const {
-    net.net.eval();
-    const Tensor y = net.net(no_grad(shaped(x, net))).value();
-    net.net.train();
-    return y;
+  static data::Dataset shaped_set(data::Dataset d, const nn::TextNetwork& net) {
+    if (d.size() > 0) d.inputs = shaped(d.inputs, net);
+    return d;
   }
 
-  double test_accuracy(nn::TextNetwork& net) const {
-    if (data_.test.size() == 0) return NAN;
-    return nn::accuracy(outputs(net, data_.test.inputs), data_.test.labels);
-  }
-
-  // Returns the training loss of the last epoch.
-  double train_one(nn::TextNetwork& net, int restart, Rng& rng) {
-    optim::SGD sgd = optimizer(net.net);
-    Rng order = rng.split(2);
-    restarts_.emplace_back();
-    const auto began = Clock::now();
-    double loss = NAN;
-    for (int e = 1; e <= o_.epochs; ++e) {
-      loss = one_epoch(net, sgd, order, restart, e);
-      const Epoch epoch{e, loss, test_accuracy(net), sgd.learning_rate(), since(began)};
-      restarts_.back().push_back(epoch);
-      report(epoch, restart);
-      sgd.set_learning_rate(sgd.learning_rate() * o_.lr_decay);
+  fit::Options options(const data::Dataset& test) {
+    fit::Options f{.epochs = o_.epochs, .batch_size = o_.full_batch ? 0 : o_.batch};
+    f.rng = Rng(o_.seed);
+    f.clip_norm = o_.clip;
+    f.schedule = optim::exponential(o_.lr_decay);
+    if (o_.schedule == "cosine")
+      f.schedule = optim::chained({f.schedule, optim::cosine(o_.epochs)});
+    if (o_.schedule == "linear") {
+      f.schedule = optim::chained({f.schedule, optim::polynomial(o_.epochs)});
     }
-    return loss;
+    f.schedule_by_epoch = true;
+    f.monitor = "loss";
+    if (test.size() > 0) {
+      f.validation = test;
+      f.metrics = {std::make_shared<fit::Accuracy>()};
+    }
+    if (o_.early_stopping > 0) {
+      f.early_stopping = fit::EarlyStopping{.patience = o_.early_stopping};
+      f.monitor = "";  // the test loss, where there is one
+    }
+    f.checkpoint.folder = o_.checkpoint;
+    f.on_step = [this](const fit::StepReport& r, fit::Control&) {
+      progress_.show(o_.restarts > 1 ? fmt::format("restart {} epoch {}", restart_, r.epoch)
+                                     : fmt::format("epoch {}", r.epoch),
+                     r.samples, r.of);
+    };
+    f.on_epoch = [this](const fit::EpochReport& r, fit::Control&) { report(r.epoch); };
+    f.on_note = [this](const std::string& text) {
+      progress_.clear();
+      fmt::print("{}\n", text);
+    };
+    return f;
   }
 
-  double one_epoch(const nn::TextNetwork& net, optim::SGD& sgd, Rng& order, int restart, int e) {
-    const std::int64_t n = data_.train.size();
-    double total = 0;
-    std::int64_t done = 0;
-    const auto batches =
-        o_.full_batch ? data::batches(data_.train, 0) : data::batches(data_.train, o_.batch, order);
-    for (auto& [x, labels] : batches) {
-      Tape tape;
-      const Var y = net.net(tape.input(shaped(x, net)));
-      const Var loss = loss_.f(y, labels);
-      sgd.step(tape.gradient(loss, net.net.parameters()));
-      if (!std::isfinite(loss.item())) {
-        progress_.clear();
-        throw ValueError(loss_.name,
-                         fmt::format("the loss is {} in epoch {}: lower the learning rate; "
-                                     "bce needs outputs in [0, 1], bce_logits does not",
-                                     std::isnan(loss.item()) ? "nan" : "infinite", e));
-      }
-      total += loss.item() * static_cast<double>(labels.size());
-      done += labels.size();
-      progress_.show(o_.restarts > 1 ? fmt::format("restart {} epoch {}", restart, e)
-                                     : fmt::format("epoch {}", e),
-                     done, n);
-    }
+  void report(const fit::Epoch& e) {
     progress_.clear();
-    return total / static_cast<double>(n);
-  }
-
-  void report(const Epoch& e, int restart) {
-    const std::string which = o_.restarts > 1 ? fmt::format("restart {}  ", restart) : "";
+    const double accuracy = e.metrics.empty() ? NAN : e.metrics[0];
+    const std::string which = o_.restarts > 1 ? fmt::format("restart {}  ", restart_) : "";
     fmt::print("{}epoch {:>3}/{}  loss {:.6f}  test accuracy {:.4f}  {:.1f} s\n", which, e.number,
-               o_.epochs, e.train_loss, e.test_accuracy, e.seconds);
+               o_.epochs, e.loss, accuracy, e.seconds);
     std::fflush(stdout);
     log_->line({{"event", "epoch"},
-                {"restart", restart},
+                {"restart", restart_},
                 {"epoch", e.number},
-                {"train_loss", e.train_loss},
-                {"test_accuracy", e.test_accuracy},
+                {"train_loss", e.loss},
+                {"test_accuracy", accuracy},
                 {"learning_rate", e.learning_rate},
                 {"seconds", e.seconds}});
   }
 
-  void finish(nn::TextNetwork& best, int restart) {
-    json end{{"event", "end"}, {"best_restart", restart}};
+  void finish(nn::TextNetwork& net, const fit::Restarts& all) {
+    json end{{"event", "end"}, {"best_restart", all.best}};
     if (data_.test.size() > 0) {
-      const auto counts =
-          nn::confusion(outputs(best, data_.test.inputs), data_.test.labels, data_.train.classes);
+      const Tensor y = fit::predict(net.net, shaped(data_.test.inputs, net));
+      const auto counts = nn::confusion(y, data_.test.labels, data_.train.classes);
       fmt::print("\n{}", confusion_table(counts, data_.train.class_names));
-      const double accuracy = test_accuracy(best);
+      const double accuracy = nn::accuracy(y, data_.test.labels);
       fmt::print("test accuracy: {:.2f}%\n", 100 * accuracy);
       end["test_accuracy"] = accuracy;
       end["confusion"] = counts;
@@ -210,7 +205,7 @@ class Trainer {
     log_->line(end);
     if (!o_.log.empty()) fmt::print("log: {}\n", o_.log);
     if (o_.picture.empty()) return;
-    plot::save(o_.picture, curves(restarts_));
+    plot::save(o_.picture, curves(all.histories));
     fmt::print("picture: {}\n", o_.picture);
   }
 
@@ -221,7 +216,7 @@ class Trainer {
   std::string text_;
   std::optional<Log> log_;
   Progress progress_;
-  std::vector<std::vector<Epoch>> restarts_;
+  std::int64_t restart_ = 0;
 };
 
 }  // namespace
@@ -238,7 +233,21 @@ void TrainOptions::add_to(CLI::App& app) {
   app.add_option("--dtype", dtype, "f32 or f64")
       ->check(CLI::IsMember({"f32", "f64"}))
       ->capture_default_str();
-  app.add_option("--learning-rate,--lr", learning_rate)->capture_default_str();
+  app.add_option("--optimizer", optimizer, "sgd, adam, adamw, radam, rmsprop, lion")
+      ->check(CLI::IsMember({"sgd", "adam", "adamw", "radam", "rmsprop", "lion"}))
+      ->capture_default_str();
+  app.add_option("--learning-rate,--lr", learning_rate, "0.1 for sgd, else 0.001");
+  app.add_option("--schedule", schedule, "of the learning rate: constant, cosine, linear")
+      ->check(CLI::IsMember({"constant", "cosine", "linear"}))
+      ->capture_default_str();
+  app.add_option("--clip", clip, "largest norm of the gradient (0: any)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--early-stopping", early_stopping,
+                 "stop after so many epochs without a lower test loss (0: never)")
+      ->check(whole_from(0));
+  app.add_option("--checkpoint", checkpoint,
+                 "keep the training in this folder, and go on from what is there");
   app.add_option("--lr-decay", lr_decay, "factor of the learning rate after each epoch")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

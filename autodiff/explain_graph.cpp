@@ -70,13 +70,4 @@ std::ostream& explaining::operator<<(std::ostream& os, Json j) {
   return std::isfinite(j.x) ? os << j.x : os << "null";
 }
 
-std::string explaining::quoted(const std::string& s) {
-  std::string out = "\"";
-  for (const char c : s) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) out += c;
-  }
-  return out + "\"";
-}
-
 }  // namespace xtape

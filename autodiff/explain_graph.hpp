@@ -5,6 +5,7 @@
 
 #include <xtape/autodiff/explain.hpp>
 #include <xtape/autodiff/op.hpp>
+#include <xtape/autodiff/shown.hpp>
 
 // How explain() and explain_operations() see a tape. Part of the engine.
 namespace xtape {
@@ -50,8 +51,7 @@ class ElementGraph::Between {
 namespace explaining {
 /// For people: nine digits.
 std::string number(double x);
-/// For JSON.
-std::string quoted(const std::string& s);
+using detail::quoted;
 /// A number as JSON, which has no NaN and no infinity.
 struct Json {
   double x;

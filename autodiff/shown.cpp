@@ -1,3 +1,5 @@
+#include <cstdio>
+
 #include <xtape/autodiff/shown.hpp>
 
 namespace xtape::detail {
@@ -14,6 +16,21 @@ std::string shown(std::string_view text, std::size_t most) {
     }
   }
   return s + (text.size() > most ? "…'" : "'");
+}
+
+std::string quoted(const std::string& s) {
+  std::string out = "\"";
+  for (const char c : s) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\u%04x", c);
+      out += code;
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
 }
 
 }  // namespace xtape::detail

@@ -2,6 +2,7 @@
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/op.hpp>
+#include <xtape/autodiff/shown.hpp>
 #include <xtape/autodiff/tape.hpp>
 
 // The tape for people: names, a listing, a drawing.
@@ -35,16 +36,11 @@ std::string Tape::str() const {
 }
 
 std::string Tape::dot() const {
-  const auto quoted = [](const std::string& s) {
-    std::string out = "\"";
-    for (const char c : s) out += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
-    return out + "\"";
-  };
   std::ostringstream os;
   os << "digraph tape {\n  rankdir=LR; node [fontname=Helvetica, fontsize=10];\n";
   for (std::uint32_t i = 0; i < size(); ++i) {
     const Node& n = nodes_[i];
-    os << "  n" << i << " [label=" << quoted(describe(i))
+    os << "  n" << i << " [label=" << detail::quoted(describe(i))
        << ", shape=" << (n.edges == 0 ? "ellipse" : "box")
        << (n.requires_grad ? "" : ", color=grey, fontcolor=grey") << "];\n";
     for (std::uint32_t e = 0; e < n.edges; ++e) {

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include <xtape/autodiff/program/executable.hpp>
+#include <xtape/autodiff/shown.hpp>
 
 // What a program is, for people and for other programs.
 namespace xtape {
@@ -75,21 +76,6 @@ double flop_of(const Graph& g, const Node& n) {
   return n.op->block || n.op->reducer ? most : 0;
 }
 
-std::string quoted(const std::string& s) {
-  std::string out = "\"";
-  for (const char c : s) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) {
-      char code[8];
-      std::snprintf(code, sizeof code, "\\u%04x", c);
-      out += code;
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
 std::string list(const Executable& e, const auto& ids) {
   std::string s;
   for (const Id i : ids) {
@@ -137,19 +123,20 @@ std::string listing_json(const Executable& e, const std::string& name) {
     std::string s = "[";
     for (const Id i : ids) {
       s += (s.size() > 1 ? ", " : "") + std::string("{\"spec\": ") +
-           quoted(spec_str(e.graph().nodes[i].spec)) + ", \"place\": " + quoted(place(e, i)) +
+           detail::quoted(spec_str(e.graph().nodes[i].spec)) +
+           ", \"place\": " + detail::quoted(place(e, i)) +
            ", \"bytes\": " + std::to_string(e.graph().nodes[i].spec.nbytes()) + "}";
     }
     return s + "]";
   };
-  os << "{\"program\": " << quoted(name) << ", \"arena_bytes\": " << e.arena_bytes()
+  os << "{\"program\": " << detail::quoted(name) << ", \"arena_bytes\": " << e.arena_bytes()
      << ", \"least_bytes\": " << e.least_bytes() << ", \"steps\": [";
   for (Id u = 0; u < e.units().units.size(); ++u) {
     const StepProfile p = describe_step(e, u);
     os << (u ? ",\n " : "\n ") << "{\"step\": " << u << ", \"ops\": [";
     bool first = true;
     for (const Id m : e.units().units[u].members) {
-      os << (first ? "" : ", ") << quoted(std::string(e.graph().nodes[m].op->name));
+      os << (first ? "" : ", ") << detail::quoted(std::string(e.graph().nodes[m].op->name));
       first = false;
     }
     os << "], \"bytes\": " << p.bytes << ", \"flop\": " << p.flop
@@ -177,7 +164,7 @@ std::string json(const std::vector<StepProfile>& profile) {
   os << '[';
   for (std::size_t k = 0; k < profile.size(); ++k) {
     const StepProfile& p = profile[k];
-    os << (k ? ",\n " : "\n ") << "{\"step\": " << k << ", \"what\": " << program::quoted(p.what)
+    os << (k ? ",\n " : "\n ") << "{\"step\": " << k << ", \"what\": " << detail::quoted(p.what)
        << ", \"microseconds\": " << p.microseconds << ", \"share\": " << p.share
        << ", \"bytes\": " << p.bytes << ", \"flop\": " << p.flop << '}';
   }

@@ -59,6 +59,10 @@ class AnomalyError : public Error {
 class DataError : public Error {
   using Error::Error;
 };
+/// More memory than a memory::Limit allows.
+class MemoryError : public Error {
+  using Error::Error;
+};
 /// A text that does not follow its grammar; the message points at the word.
 class ParseError : public Error {
   using Error::Error;

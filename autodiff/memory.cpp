@@ -1,10 +1,14 @@
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/memory.hpp>
 
 // Freed blocks are kept for the next of the same size: a step of training asks for the same ones
@@ -97,9 +101,9 @@ SmallBlocks& small_blocks() {
   return blocks;
 }
 
-}  // namespace
+thread_local constinit Limit* innermost = nullptr;  // of this thread
 
-void* allocate(std::size_t bytes) {
+void* unlimited(std::size_t bytes) {
   if (bytes < kSmall) {
     if (void* p = small_blocks().take(bytes)) return p;
     throw std::bad_alloc();
@@ -131,7 +135,30 @@ void* allocate(std::size_t bytes) {
   return block;
 }
 
+}  // namespace
+
+Limit::Limit(std::size_t bytes) noexcept : bytes_(bytes), outer_(std::exchange(innermost, this)) {}
+
+Limit::~Limit() { innermost = outer_; }
+
+void Limit::refuse(std::size_t bytes) const {
+  const bool more = static_cast<std::ptrdiff_t>(held_) > 0;
+  const std::size_t taken = more ? held_ : 0, given = more ? 0 : 0 - held_;
+  if (bytes <= given || taken + bytes - given <= bytes_) return;
+  throw MemoryError("memory", "a tensor of " + std::to_string(bytes) + " bytes, where " +
+                                  std::to_string(taken) + " of " + std::to_string(bytes_) +
+                                  " are taken: more than the limit allows");
+}
+
+void* allocate(std::size_t bytes) {
+  for (const Limit* l = innermost; l; l = l->outer_) l->refuse(bytes);
+  void* const block = unlimited(bytes);
+  for (Limit* l = innermost; l; l = l->outer_) l->held_ += bytes;
+  return block;
+}
+
 void release(void* block, std::size_t bytes) noexcept {
+  for (Limit* l = innermost; l; l = l->outer_) l->held_ -= bytes;
   if (bytes < kSmall) return small_blocks().give(block, bytes);
   const SizeClass c = size_class(bytes);
   Pool& p = pool();

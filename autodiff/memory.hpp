@@ -10,7 +10,7 @@ namespace xtape {
 namespace memory {
 
 /// At least `bytes` bytes, aligned to 64 when large enough to be worth a cache line, else to 16.
-/// @throws std::bad_alloc
+/// @throws std::bad_alloc, and MemoryError beyond a Limit.
 void* allocate(std::size_t bytes);
 /// Gives back what allocate(bytes) returned.
 void release(void* p, std::size_t bytes) noexcept;
@@ -27,6 +27,28 @@ Stats stats() noexcept;
 void reset_peak() noexcept;
 /// Returns every cached block to the system; small ones of the calling thread only.
 void trim() noexcept;
+
+/// While it lives, tensors of the calling thread may not take more than `bytes` beyond what it held
+/// at the beginning: for sizes that come from somebody else, in a file or a text. What it refuses
+/// is a MemoryError, thrown before the system is asked. Limits nest, and each of them holds.
+class Limit {
+ public:
+  /// From now on.
+  explicit Limit(std::size_t bytes) noexcept;
+  /// To be destroyed by the same thread, inner ones first.
+  ~Limit();
+  Limit(const Limit&) = delete;
+  Limit& operator=(const Limit&) = delete;
+
+ private:
+  friend void* allocate(std::size_t bytes);
+  friend void release(void* p, std::size_t bytes) noexcept;
+  void refuse(std::size_t bytes) const;
+
+  std::size_t bytes_;
+  std::size_t held_ = 0;  // modulo 2⁶⁴: less than nothing when more was given back than taken
+  Limit* outer_;
+};
 
 /// An allocator over allocate() and release(), for containers that come and go in every step.
 template <class T>

@@ -71,6 +71,7 @@ Convolution<N, Transposed>::Convolution(std::int64_t in, std::int64_t out, const
                                         const Options& o)
     : out_(out), window_(spread(name_of(N, Transposed), window, N)), options_(options_of(o)) {
   check_channels(name_of(N, Transposed), in, out, o.groups);
+  if constexpr (!Transposed) mode_ = o.padding_mode;
   this->add_parameter("weight", weight_shape(in), o.weight_init, fans(in), o.dtype);
   if (o.bias) this->add_parameter("bias", {out}, o.bias_init, fans(in), o.dtype);
 }
@@ -90,6 +91,22 @@ Shape Convolution<N, Transposed>::weight_shape(std::int64_t in) const {
   return s;
 }
 
+// x with what the convolution does not pad with itself.
+template <int N, bool Transposed>
+Var Convolution<N, Transposed>::padded(const Var& x) const {
+  if (Transposed || mode_ == Padding::constant) return x;
+  std::vector<Pad> pads;
+  Axes axes;
+  const auto at = [](const PerAxis& p, int i) { return p[p.rank() == 1 ? 0 : i]; };
+  for (int i = 0; i < N; ++i) {
+    const std::int64_t reach = at(options_.dilation, i) * (window_[i] - 1);
+    const std::int64_t p = same(options_) ? reach / 2 : at(options_.padding, i);
+    pads.push_back({p, same(options_) ? reach - p : p});
+    axes.push_back(i - N);
+  }
+  return pad(x, pads, axes, mode_);
+}
+
 template <int N, bool Transposed>
 Var Convolution<N, Transposed>::forward(const Var& x) const {
   const Parameters& own = this->own_parameters();
@@ -101,7 +118,10 @@ Var Convolution<N, Transposed>::forward(const Var& x) const {
       this->materialize(k, k == 0 ? weight_shape(in) : Shape{out_}, fans(in));
     }
   }
-  return convolve<N>(x, own[0], this->operand("bias"), options_);
+  if (mode_ == Padding::constant) return convolve<N>(x, own[0], this->operand("bias"), options_);
+  auto bare = options_;
+  bare.padding = 0;
+  return convolve<N>(padded(x), own[0], this->operand("bias"), bare);
 }
 
 template <int N, bool Transposed>
@@ -124,6 +144,8 @@ std::string Convolution<N, Transposed>::describe() const {
   } else {
     add("padding", options_.padding, 0);
   }
+  const char* const modes[] = {"", ", reflect", ", replicate", ", circular"};
+  s += modes[static_cast<int>(mode_)];
   add("dilation", options_.dilation, 1);
   if (options_.groups != 1) s += ", groups " + std::to_string(options_.groups);
   return s + (own.size() > 1 ? ")" : ", no bias)");

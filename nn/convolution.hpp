@@ -9,13 +9,14 @@ namespace xtape::nn {
 /// What a convolution layer is made with.
 struct ConvLayerOptions {
   PerAxis stride = 1;       ///< From one window to the next.
-  ConvPadding padding = 0;  ///< Zeros around the input, or "same".
+  ConvPadding padding = 0;  ///< Around the input on both sides, or "same".
   PerAxis dilation = 1;     ///< From one tap of a window to the next.
   std::int64_t groups = 1;  ///< Parts of the channels that do not see each other.
   bool bias = true;         ///< Whether there is a `bias`.
   Initializer weight_init = xavier_uniform();  ///< Of `weight`.
   Initializer bias_init = constant(0);         ///< Of `bias`.
   DType dtype = f32;                           ///< Of both.
+  Padding padding_mode = Padding::constant;    ///< What stands there: zeros, or see pad().
 };
 
 /// What a transposed convolution layer is made with.
@@ -48,11 +49,13 @@ class Convolution : public Cloneable<Convolution<N, Transposed>> {
 
  private:
   Fans fans(std::int64_t in) const;
+  Var padded(const Var& x) const;
   Shape weight_shape(std::int64_t in) const;
 
   std::int64_t out_;
   PerAxis window_;
   std::conditional_t<Transposed, ConvTransposeOptions, ConvOptions> options_;
+  Padding mode_ = Padding::constant;
 };
 using Conv1d = Convolution<1, false>;
 using Conv2d = Convolution<2, false>;

@@ -8,6 +8,7 @@ using Made = std::shared_ptr<Module>;
 using Arguments = std::vector<KindArgument>;
 
 constexpr KindArgument kNoBias{"nobias", Type::flag};
+constexpr std::int64_t kMostLayers = 1000;  // of one word
 
 DenseOptions dense_options(const Making& m) {
   DenseOptions o = m.options.dense;
@@ -56,6 +57,14 @@ Made bilinear_layer(const Making& m) {
                                     m.arguments.integer("units"), dense_options(m));
 }
 
+Padding padding_mode(const std::string& word) {
+  if (word == "zeros") return Padding::constant;
+  if (word == "reflect") return Padding::reflect;
+  if (word == "replicate") return Padding::replicate;
+  if (word == "circular") return Padding::circular;
+  throw ParseError("network", "mode '" + word + "': must be zeros, reflect, replicate or circular");
+}
+
 template <int N>
 Made conv(const Making& m) {
   const KindArguments& a = m.arguments;
@@ -67,7 +76,7 @@ Made conv(const Making& m) {
   return std::make_shared<Convolution<N, false>>(
       infer, a.integer("channels"), a.extents("window"),
       ConvLayerOptions{a.extents("stride"), padding, a.extents("dilation"), a.integer("groups"),
-                       d.bias, d.weight_init, d.bias_init, d.dtype});
+                       d.bias, d.weight_init, d.bias_init, d.dtype, padding_mode(a.text("mode"))});
 }
 
 template <int N>
@@ -172,6 +181,7 @@ std::vector<LayerKind> make_table() {
                                  {"padding", Type::padding, "0"},
                                  {"dilation", Type::extents, "1"},
                                  {"groups", Type::count, "1"},
+                                 {"mode", Type::words, "zeros"},
                                  kNoBias};
   const Arguments transpose{{"channels"},
                             {"window", Type::extents},
@@ -194,7 +204,7 @@ std::vector<LayerKind> make_table() {
   Arguments group = norm;
   group.insert(group.begin(), {"groups"});
   const Arguments steps{{"units"},
-                        {"layers", Type::count, "1"},
+                        {"layers", Type::count, "1", kMostLayers},
                         {"dropout", Type::number, "0"},
                         {"bidirectional", Type::flag},
                         {"time_first", Type::flag},

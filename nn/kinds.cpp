@@ -42,10 +42,10 @@ std::string wrong(const KindArgument& a, const std::string& text) {
   double x = 0;
   switch (a.type) {
     case Type::count:
-      if (read(text, n) && n >= 1 && n <= kMost) return "";
-      return "must be a whole number from 1 to " + std::to_string(kMost);
+      if (read(text, n) && n >= 1 && n <= a.most) return "";
+      return "must be a whole number from 1 to " + std::to_string(a.most);
     case Type::integer:
-      return read(text, n) && std::abs(n) <= kMost ? "" : "must be a whole number";
+      return read(text, n) && n >= -a.most && n <= a.most ? "" : "must be a whole number";
     case Type::number:
       return read(text, x) && std::isfinite(x) ? "" : "must be a number";
     case Type::padding:

@@ -17,6 +17,8 @@ struct TextOptions {
   DenseOptions dense = {};
   /// Activations that the text may name besides the library's own.
   std::map<std::string, Activation> activations = {};
+  /// What the parameters may take in memory: texts come from somebody else.
+  std::size_t max_bytes = std::size_t{1} << 32;
 };
 
 /// An argument of a kind of layers.
@@ -34,6 +36,7 @@ struct KindArgument {
   const char* name = nullptr;   ///< As in `name=value`.
   Type type = Type::count;      ///< See Type.
   const char* usual = nullptr;  ///< Its text when left out; null when it must be there.
+  std::int64_t most = std::int64_t{1} << 31;  ///< The largest count or integer.
 };
 
 /// The arguments of one word, complete and checked.

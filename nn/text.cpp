@@ -4,67 +4,13 @@
 #include <vector>
 
 #include <xtape/nn/text.hpp>
+#include <xtape/nn/text_source.hpp>
 
 namespace xtape::nn {
 namespace {
 
-struct Word {
-  std::string text;
-  std::size_t at;  // in the source
-};
-
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-// The text, cut into words and single marks, and what an error shows of it.
-class Source {
- public:
-  Source(const std::string& text, bool marks) : text_(text) {
-    for (std::size_t i = 0; i < text.size();) {
-      if (text[i] == '#') {
-        while (i < text.size() && text[i] != '\n') ++i;
-      } else if (is_space(text[i])) {
-        ++i;
-      } else {
-        const std::size_t start = i;
-        const auto single = [&](char c) { return marks && (c == '(' || c == ')'); };
-        if (single(text[i])) {
-          ++i;
-        } else {
-          while (i < text.size() && !is_space(text[i]) && text[i] != '#' && !single(text[i])) ++i;
-        }
-        words_.push_back({text.substr(start, i - start), start});
-      }
-    }
-  }
-
-  const std::vector<Word>& words() const { return words_; }
-  std::size_t line(const Word& w) const {
-    std::size_t n = 1;
-    for (std::size_t i = 0; i < w.at; ++i) n += text_[i] == '\n';
-    return n;
-  }
-
-  [[noreturn]] void fail(const Word& w, const std::string& why) const {
-    std::size_t begin = std::min(w.at, text_.size());
-    while (begin > 0 && text_[begin - 1] != '\n') --begin;
-    const std::size_t end = std::min(text_.find('\n', begin), text_.size());
-    std::string mark;
-    std::size_t column = 1;
-    for (std::size_t i = begin; i < w.at; ++i) {
-      if ((text_[i] & 0xC0) == 0x80) continue;  // continues a character of UTF-8
-      mark += text_[i] == '\t' ? '\t' : ' ';
-      ++column;
-    }
-    mark += std::string(std::max<std::size_t>(w.text.size(), 1), '^');
-    throw ParseError("network", why + " (line " + std::to_string(line(w)) + ", column " +
-                                    std::to_string(column) + ")\n  " +
-                                    text_.substr(begin, end - begin) + "\n  " + mark);
-  }
-
- private:
-  const std::string& text_;
-  std::vector<Word> words_;
-};
+using detail::Source;
+using detail::Word;
 
 // The text of an error without what it says of where it was.
 std::string reason(const Error& e) {
@@ -76,7 +22,8 @@ std::string reason(const Error& e) {
 // Makes layers of words for inputs of known shapes.
 class Maker {
  public:
-  Maker(const Source& source, const TextOptions& options) : source_(source), options_(options) {}
+  Maker(const Source& source, const TextOptions& options)
+      : source_(source), options_(options), limit_(std::in_place, options.max_bytes) {}
 
   struct Made {
     std::shared_ptr<Module> module;
@@ -100,7 +47,7 @@ class Maker {
         return {module, module->name()};
       }
     } catch (const Error& e) {
-      source_.fail(w, reason(e));
+      fail(w, e);
     }
     std::string known;
     for (const auto& k : activation_kinds())
@@ -115,8 +62,14 @@ class Maker {
     try {
       return m.output_spec(in);
     } catch (const Error& e) {
-      source_.fail(w, reason(e));
+      fail(w, e);
     }
+  }
+
+  // At the end, when all sizes are known: values take the memory of those before them.
+  void draw(Module& net) {
+    limit_.reset();
+    net.draw_untouched(0);
   }
 
   // "784" or "1x28x28", with a batch of two in front: batch normalization needs more than one.
@@ -141,18 +94,24 @@ class Maker {
   }
 
  private:
+  [[noreturn]] void fail(const Word& w, const Error& e) const {
+    const bool memory = dynamic_cast<const MemoryError*>(&e) != nullptr;
+    source_.fail(w, reason(e) + (memory ? " (TextOptions::max_bytes)" : ""));
+  }
+
   const Source& source_;
   const TextOptions& options_;
+  std::optional<memory::Limit> limit_;
 };
 
 Shape without_batch(const Shape& s) { return Shape(s.begin() + 1, s.end()); }
 
 TextNetwork parse_words(const std::string& text, const TextOptions& options) {
   const Source source(text, false);
-  const Maker maker(source, options);
+  Maker maker(source, options);
   const std::vector<Word>& words = source.words();
   if (words.empty()) {
-    source.fail({"", 0}, "the text is empty: begin with the number of inputs");
+    source.fail({}, "the text is empty: begin with the number of inputs");
   }
   Spec spec = maker.sample(words[0], words[0].text);
   TextNetwork out{Sequential(),
@@ -168,7 +127,7 @@ TextNetwork parse_words(const std::string& text, const TextOptions& options) {
     spec = maker.run(words[i], *made.module, {&spec, 1});
     out.text += " " + made.word;
   }
-  out.net.draw_untouched(0);
+  maker.draw(out.net);
   return out;
 }
 
@@ -180,13 +139,13 @@ class GraphParser {
 
   TextNetwork parse() {
     read_lines();
-    if (lines_.empty()) source_.fail({"", 0}, "no lines");
+    if (lines_.empty()) source_.fail({}, "no lines");
     declare();
     build();
     TextNetwork out;
     out.samples = samples_;
     if (!samples_.empty()) out.inputs = samples_[0][samples_[0].rank() - 1];
-    graph_->draw_untouched(0);
+    maker_.draw(*graph_);
     out.graph = graph_;
     out.text = graph_->describe();
     out.net.add(graph_);
@@ -221,7 +180,7 @@ class GraphParser {
       std::size_t start = 0;
       for (std::size_t k = 0; k <= w.text.size(); ++k) {
         if (k < w.text.size() && w.text[k] != ',') continue;
-        if (k > start) out.push_back({w.text.substr(start, k - start), w.at + start});
+        if (k > start) out.push_back({w.text.substr(start, k - start), w.at + start, w.line});
         start = k + 1;
       }
     }
@@ -243,7 +202,7 @@ class GraphParser {
       l.word = at(i + 2);
       i += 3;
       if (i < words.size() && words[i].text == "(") l.inputs = names(i);
-      if (source_.line(l.name) != source_.line(l.word)) {
+      if (l.name.line != l.word.line) {
         source_.fail(l.name, "a line ends in '='");
       }
       lines_.push_back(std::move(l));
@@ -324,7 +283,7 @@ class GraphParser {
   static std::optional<Word> shared_with(const Line& l) {
     constexpr std::size_t kWidth = 5;
     if (l.word.text.rfind("same:", 0) != 0) return {};
-    return Word{l.word.text.substr(kWidth), l.word.at + kWidth};
+    return Word{l.word.text.substr(kWidth), l.word.at + kWidth, l.word.line};
   }
 
   void make(std::size_t n) {

@@ -1,6 +1,25 @@
 #include <xtape/nn/transformer.hpp>
 
 namespace xtape::nn {
+namespace {
+
+// "layers", that many clones of one.
+std::shared_ptr<Sequential> clones(const char* of, const Module& layer, std::int64_t count) {
+  if (count < 1) throw ValueError(of, std::to_string(count) + " layers: must be 1 or more");
+  auto all = std::make_shared<Sequential>();
+  for (std::int64_t i = 0; i < count; ++i) all->add(layer.clone());
+  return all;
+}
+
+bool given(const AttentionMasks& m) { return m.mask.defined() || m.keys.defined(); }
+
+std::string describe_stack(const char* name, const Module& layers) {
+  const auto& all = layers.children();
+  return std::string(name) + "(" + std::to_string(all.size()) + " × " + all[0].module->describe() +
+         ")";
+}
+
+}  // namespace
 
 TransformerLayer::TransformerLayer(std::int64_t features, std::int64_t heads,
                                    const TransformerOptions& o, bool memory)
@@ -29,6 +48,8 @@ TransformerLayer::TransformerLayer(std::int64_t features, std::int64_t heads,
   draw_untouched(0);
 }
 
+std::shared_ptr<Module> TransformerLayer::final_norm() const { return child("norm1").clone(); }
+
 const Module& TransformerLayer::child(std::string_view name) const {
   for (const Child& c : children()) {
     if (c.name == name) return *c.module;
@@ -45,7 +66,7 @@ Var TransformerLayer::block(int number, const Var& x,
 
 Var TransformerLayer::attend(const Var& x, const AttentionMasks& masks) const {
   const Module& attention = child("self_attn");
-  if (!masks.mask.defined() && !masks.keys.defined()) return attention(x);
+  if (!given(masks)) return attention(x);
   return static_cast<const MultiheadAttention&>(attention).attend(x, x, x, masks).output;
 }
 
@@ -85,6 +106,63 @@ Var TransformerDecoderLayer::decode(const Var& x, const Var& memory, const Atten
 
 std::string TransformerDecoderLayer::describe() const {
   return "TransformerDecoderLayer(" + child("self_attn").describe() + ")";
+}
+
+TransformerEncoder::TransformerEncoder(const TransformerEncoderLayer& layer, std::int64_t count,
+                                       bool norm) {
+  add_child("layers", clones("TransformerEncoder", layer, count));
+  if (norm) add_child("norm", layer.final_norm());
+  draw_untouched(0);
+}
+
+Var TransformerEncoder::encode(const Var& x, const AttentionMasks& masks) const {
+  return located([&] {
+    Var y = x;
+    for (const Child& c : children()[0].module->children()) {
+      const Module& layer = *c.module;
+      y = given(masks) ? static_cast<const TransformerEncoderLayer&>(layer).encode(y, masks)
+                       : layer(y);
+    }
+    return children().size() > 1 ? (*children()[1].module)(y) : y;
+  });
+}
+
+std::string TransformerEncoder::describe() const {
+  return describe_stack("TransformerEncoder", *children()[0].module);
+}
+
+TransformerDecoder::TransformerDecoder(const TransformerDecoderLayer& layer, std::int64_t count,
+                                       bool norm) {
+  add_child("layers", clones("TransformerDecoder", layer, count));
+  if (norm) add_child("norm", layer.final_norm());
+  draw_untouched(0);
+}
+
+Var TransformerDecoder::forward_all(std::span<const Var> xs) const {
+  if (xs.size() != 2) {
+    throw ValueError("TransformerDecoder",
+                     std::to_string(xs.size()) + " inputs: it takes x and memory");
+  }
+  return decode(xs[0], xs[1]);
+}
+
+Var TransformerDecoder::decode(const Var& x, const Var& memory, const AttentionMasks& masks,
+                               const AttentionMasks& memory_masks) const {
+  return located([&] {
+    Var y = x;
+    for (const Child& c : children()[0].module->children()) {
+      const Module& layer = *c.module;
+      y = given(masks) || given(memory_masks)
+              ? static_cast<const TransformerDecoderLayer&>(layer).decode(y, memory, masks,
+                                                                          memory_masks)
+              : layer(y, memory);
+    }
+    return children().size() > 1 ? (*children()[1].module)(y) : y;
+  });
+}
+
+std::string TransformerDecoder::describe() const {
+  return describe_stack("TransformerDecoder", *children()[0].module);
 }
 
 }  // namespace xtape::nn

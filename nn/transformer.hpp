@@ -25,6 +25,10 @@ struct TransformerOptions {
 /// What TransformerEncoderLayer and TransformerDecoderLayer have in common: residual blocks around
 /// attentions and a feed-forward network.
 class TransformerLayer : public Module {
+ public:
+  /// A LayerNorm as the layer's own ones, to stand behind the last of several layers.
+  std::shared_ptr<Module> final_norm() const;
+
  protected:
   /// Makes self_attn, multihead_attn where `memory`, and the rest.
   TransformerLayer(std::int64_t features, std::int64_t heads, const TransformerOptions& options,
@@ -65,6 +69,32 @@ class TransformerDecoderLayer : public Cloneable<TransformerDecoderLayer, Transf
                           const TransformerOptions& options = {})
       : Cloneable(features, heads, options, true) {}
   Var forward(const Var& x) const override { return forward_all({&x, 1}); }
+  Var forward_all(std::span<const Var> xs) const override;
+  std::string describe() const override;
+  /// The same with masks for what is decoded and for the memory.
+  Var decode(const Var& x, const Var& memory, const AttentionMasks& masks = {},
+             const AttentionMasks& memory_masks = {}) const;
+};
+
+/// Encoder layers one after the other: `layers.0`, `layers.1`, …, and `norm` behind them where it
+/// is wanted.
+class TransformerEncoder : public Cloneable<TransformerEncoder> {
+ public:
+  /// `count` clones of `layer`; weights that nobody set are drawn by their place, so that no two
+  /// layers begin alike. @throws ValueError unless count is 1 or more.
+  TransformerEncoder(const TransformerEncoderLayer& layer, std::int64_t count, bool norm = false);
+  Var forward(const Var& x) const override { return encode(x); }
+  std::string describe() const override;
+  /// The same with masks, which each layer gets.
+  Var encode(const Var& x, const AttentionMasks& masks = {}) const;
+};
+
+/// Decoder layers one after the other, each with the same memory; takes x and memory. Children as
+/// those of TransformerEncoder.
+class TransformerDecoder : public Joining<TransformerDecoder> {
+ public:
+  /// As TransformerEncoder.
+  TransformerDecoder(const TransformerDecoderLayer& layer, std::int64_t count, bool norm = false);
   Var forward_all(std::span<const Var> xs) const override;
   std::string describe() const override;
   /// The same with masks for what is decoded and for the memory.

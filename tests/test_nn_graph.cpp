@@ -215,6 +215,7 @@ TEST_CASE("words make every kind of layers", "[nn][text]") {
     for (const Parameter& p : t.net.parameters()) CHECK(p.dtype() == f64);
   };
   check("1x28x28 conv2d:6:5:padding=2 relu maxpool2d:2 flatten dense:10", {1, 28, 28}, {3, 10});
+  check("2x9 conv1d:4:3:padding=same:mode=reflect", {2, 9}, {3, 4, 9});
   check("2x9 conv1d:4:3:stride=2 batchnorm1d adaptiveavgpool1d:1 flatten", {2, 9}, {3, 4});
   check("1x4x4x4 conv3d:2:2 instancenorm avgpool3d:3", {1, 4, 4, 4}, {3, 2, 1, 1, 1});
   check("2x4x4 convtranspose2d:3:2:stride=2 channeldropout:0.1", {2, 4, 4}, {3, 3, 8, 8});
@@ -255,7 +256,24 @@ TEST_CASE("errors in texts mark line and column", "[nn][text][errors]") {
   REQUIRE_ERROR(nn::parse_network("3 dropout:2"), ParseError, "p = 2: must be in [0, 1)");
   REQUIRE_ERROR(nn::parse_network("3x conv1d:2:2"), ParseError, "not '3x'");
   REQUIRE_ERROR(nn::parse_network("3 conv2d:4:3"), ParseError, "(line 1, column 3)");
+  REQUIRE_ERROR(nn::parse_network("3x9 conv1d:2:3:mode=mirror"), ParseError,
+                "mode 'mirror': must be zeros, reflect, replicate or circular");
   REQUIRE_ERROR(nn::parse_network("3 dense:units=x"), ParseError, "units must be a whole number");
+}
+
+TEST_CASE("a text gets no more memory than it may have", "[nn][text][errors]") {
+  // 3.9 TB, refused before anything is asked for.
+  REQUIRE_ERROR(nn::parse_network("1000 relu dense:1000000000"), ParseError,
+                "(TextOptions::max_bytes) (line 1, column 11)\n");
+  REQUIRE_ERROR(nn::parse_network("x = input:4\ny = embedding:2147483648:1024 (x)"), ParseError,
+                "(TextOptions::max_bytes) (line 2, column 5)");
+  const nn::TextOptions little{.max_bytes = 10'000};
+  CHECK(nn::parse_network("40 dense:40", little).net.parameter_count() == 1640);
+  REQUIRE_ERROR(nn::parse_network("40 dense:40 dense:40", little), ParseError,
+                "(TextOptions::max_bytes) (line 1, column 13)");
+  // Many small ones take time, too.
+  REQUIRE_ERROR(nn::parse_network("5x4 lstm:1:layers=1001"), ParseError,
+                "layers must be a whole number from 1 to 1000");
 }
 
 TEST_CASE("fifty random topologies build, train, are kept and exported, and have right gradients",

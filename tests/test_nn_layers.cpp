@@ -43,6 +43,16 @@ std::vector<Case> cases() {
       {"conv2d same",
        of<nn::Conv2d>(2, 3, 3, nn::ConvLayerOptions{.padding = "same"}),
        {{2, 4, 4}}},
+      {"conv1d circular",
+       of<nn::Conv1d>(2, 3, 4,
+                      nn::ConvLayerOptions{.padding = "same", .padding_mode = Padding::circular}),
+       {{2, 2, 5}},
+       2},
+      {"conv2d reflect",
+       of<nn::Conv2d>(kOpen, 3, 3,
+                      nn::ConvLayerOptions{
+                          .stride = 2, .padding = ConvPadding{1, 2}, .padding_mode = Padding::reflect}),
+       {{2, 2, 5, 4}}},
       {"conv3d", of<nn::Conv3d>(kOpen, 2, 2), {{1, 2, 3, 3, 3}}},
       {"transposed 1d", of<nn::ConvTranspose1d>(2, 3, 3, spread), {{2, 2, 4}}},
       {"transposed 2d", of<nn::ConvTranspose2d>(kOpen, 3, 3, spread), {{1, 2, 3, 3}}},
@@ -118,6 +128,14 @@ std::vector<Case> cases() {
                                                               .batch_first = true,
                                                               .norm_first = true}),
        {{2, 3, 4}, {2, 5, 4}}},
+      {"encoders",
+       of<nn::TransformerEncoder>(
+           nn::TransformerEncoderLayer(4, 2, {.feedforward = 6, .dropout = 0}), 2, true),
+       {{3, 2, 4}}},
+      {"decoders",
+       of<nn::TransformerDecoder>(
+           nn::TransformerDecoderLayer(4, 2, {.feedforward = 6, .dropout = 0}), 2),
+       {{3, 2, 4}, {5, 2, 4}}},
       {"prelu", of<nn::PReLU>(nn::PReLUOptions{.channels = 3}), {{2, 3, 2}}},
       {"flatten", of<nn::Flatten>(), {{2, 3, 4}}},
       {"unflatten", of<nn::Unflatten>(1, Shape{2, -1}), {{2, 6}}},
@@ -412,6 +430,35 @@ TEST_CASE("open layers become what they would have been", "[nn][layers][lazy]") 
   check(nn::LSTM(kOpen, 4), nn::LSTM(6, 4), {3, 2, 6});
   const nn::RecurrentOptions both{.bias = false, .bidirectional = true};
   check(nn::LSTM(kOpen, 4, both), nn::LSTM(6, 4, both), {3, 2, 6});
+}
+
+TEST_CASE("a convolution pads with what its mode says", "[nn][layers]") {
+  const Var x = no_grad(Tensor::arange(5).to(f64).reshape({1, 1, 5}));
+  const auto output = [&](const nn::ConvLayerOptions& o) {
+    nn::Conv1d c(1, 1, 3, o);
+    c.to(f64);
+    c.parameter("weight").assign(Tensor({1, 10, 100}).reshape({1, 1, 3}));
+    return c(x).value();
+  };
+  const auto row = [](std::initializer_list<double> v) {
+    return Tensor::from(std::vector<double>(v), {1, 1, static_cast<std::int64_t>(v.size())});
+  };
+  CHECK(identical(output({.padding = 1}), row({100, 210, 321, 432, 43})));
+  CHECK(identical(output({.padding = 1, .padding_mode = Padding::reflect}),
+                  row({101, 210, 321, 432, 343})));
+  CHECK(identical(output({.padding = 1, .padding_mode = Padding::replicate}),
+                  row({100, 210, 321, 432, 443})));
+  CHECK(identical(output({.padding = 1, .padding_mode = Padding::circular}),
+                  row({104, 210, 321, 432, 43})));
+  // In "same" the odd one goes to the end.
+  nn::Conv1d even(1, 1, 2, {.padding = "same", .padding_mode = Padding::replicate});
+  even.to(f64);
+  even.parameter("weight").assign(Tensor({1, 10}).reshape({1, 1, 2}));
+  CHECK(identical(even(x).value(), row({10, 21, 32, 43, 44})));
+  CHECK(nn::Conv1d(1, 1, 3, {.padding = 1, .padding_mode = Padding::reflect}).describe() ==
+        "Conv1d(1 → 1, window (3), padding (1), reflect)");
+  const nn::Conv1d far(1, 1, 3, {.padding = 5, .padding_mode = Padding::reflect});
+  REQUIRE_ERROR(far(no_grad(Tensor::zeros({1, 1, 5}))), ValueError, "");
 }
 
 TEST_CASE("a convolution's fans count what a unit sees", "[nn][layers][init]") {

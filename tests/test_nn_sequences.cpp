@@ -275,4 +275,31 @@ TEST_CASE("a transformer's layer is what its definition says", "[nn][attention]"
                 "[1.self_attn] MultiheadAttention: queries of shape (3, 2, 5)");
 }
 
+TEST_CASE("transformers stack layers that begin unlike each other", "[nn][attention]") {
+  const nn::TransformerOptions o{.feedforward = 5, .dropout = 0};
+  const nn::TransformerEncoder e(nn::TransformerEncoderLayer(4, 2, o), 2, true);
+  CHECK(e.parameters().size() == 2 * 12 + 2);
+  CHECK(e.parameters("layers.1.self_attn.*").size() == 4);
+  CHECK(e.parameters("norm.*").size() == 2);
+  CHECK_FALSE(identical(e.parameter("layers.0.linear1.weight").value(),
+                        e.parameter("layers.1.linear1.weight").value()));
+  const Var x = no_grad(draw({3, 2, 4}, 1).to(f32)), memory = no_grad(draw({5, 2, 4}, 2).to(f32));
+  const auto& layers = e.children()[0].module->children();
+  const Var y = (*e.children()[1].module)((*layers[1].module)((*layers[0].module)(x)));
+  CHECK(identical(e(x).value(), y.value()));
+  // Masks reach each layer: the last step sees itself alone.
+  const Tensor last = Tensor({{0, 0, 1}}).to(boolean);
+  const Var masked = e.encode(x, {.mask = Var(last)});
+  CHECK_FALSE(identical(masked.value(), y.value()));
+  const nn::TransformerDecoder d(nn::TransformerDecoderLayer(4, 2, o), 3);
+  Var z = x;
+  for (const auto& c : d.children()[0].module->children()) z = (*c.module)(z, memory);
+  CHECK(identical(d(x, memory).value(), z.value()));
+  CHECK(d.describe() ==
+        "TransformerDecoder(3 × TransformerDecoderLayer(MultiheadAttention(4, 2 heads)))");
+  REQUIRE_ERROR(d(x), ValueError, "it takes x and memory");
+  REQUIRE_ERROR(nn::TransformerEncoder(nn::TransformerEncoderLayer(4, 2), 0), ValueError,
+                "0 layers: must be 1 or more");
+}
+
 }  // namespace xtape

@@ -22,6 +22,11 @@ std::int64_t matching_rows(const char* where, const Dataset& d) {
     throw ShapeError(where, "inputs " + d.inputs.shape().str() + " and labels " +
                                 d.labels.shape().str() + ": must have as many rows");
   }
+  for (const Tensor& t : d.more) {
+    if (rows_of(where, t) == n) continue;
+    throw ShapeError(where, "inputs " + d.inputs.shape().str() + " and further ones " +
+                                t.shape().str() + ": must have as many rows");
+  }
   return n;
 }
 
@@ -78,6 +83,7 @@ std::int64_t Dataset::size() const { return inputs.defined() ? rows_of("Dataset"
 Dataset Dataset::to(DType dtype) const {
   Dataset d = *this;
   d.inputs = inputs.to(dtype);
+  for (Tensor& t : d.more) t = is_floating(t.dtype()) ? t.to(dtype) : t;
   return d;
 }
 
@@ -88,13 +94,17 @@ Dataset Dataset::take(std::int64_t first, std::int64_t count) const {
                                           std::to_string(first) + " on: there are " +
                                           std::to_string(n) + " rows");
   }
-  return {take_range(inputs, first, count), take_range(labels, first, count), classes, name,
-          class_names};
+  Dataset d{take_range(inputs, first, count), take_range(labels, first, count), classes, name,
+            class_names};
+  for (const Tensor& t : more) d.more.push_back(take_range(t, first, count));
+  return d;
 }
 
 Dataset Dataset::take(std::span<const std::int64_t> rows) const {
   matching_rows("Dataset::take", *this);
-  return {take_rows(inputs, rows), take_rows(labels, rows), classes, name, class_names};
+  Dataset d{take_rows(inputs, rows), take_rows(labels, rows), classes, name, class_names};
+  for (const Tensor& t : more) d.more.push_back(take_rows(t, rows));
+  return d;
 }
 
 Tensor Dataset::one_hot(DType dtype) const {
@@ -142,6 +152,7 @@ Tensor take_rows(const Tensor& t, std::span<const std::int64_t> rows) {
 Batches::Batches(const Dataset& dataset, std::int64_t size, Rng* rng)
     : inputs_(dataset.inputs),
       labels_(dataset.labels),
+      more_(dataset.more),
       n_(matching_rows("batches", dataset)),
       batch_(size == 0 ? n_ : std::min(size, n_)),
       rng_(rng) {
@@ -194,6 +205,8 @@ void Batches::iterator::fill() {
   };
   gather(owner_->inputs_, batch_.inputs);
   gather(owner_->labels_, batch_.labels);
+  batch_.more.resize(owner_->more_.size());
+  for (std::size_t i = 0; i < batch_.more.size(); ++i) gather(owner_->more_[i], batch_.more[i]);
 }
 
 Batches batches(const Dataset& dataset, std::int64_t batch_size, Rng& rng) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <xtape/autodiff/rng.hpp>
@@ -21,10 +22,13 @@ struct Dataset {
   /// Where the examples come from.
   std::string name;
   std::vector<std::string> class_names;  ///< One per class, or none.
+  /// What networks of several inputs take behind `inputs`, each [n, …] of any dtype.
+  std::vector<Tensor> more = {};
 
   /// Number of examples, n; 0 without inputs.
   std::int64_t size() const;
-  /// The same examples with inputs of another dtype; shares labels.
+  /// The same examples with inputs of another dtype, those of `more` that are floating, too; shares
+  /// labels.
   Dataset to(DType dtype) const;
   /// A copy of rows first … first + count − 1. @throws ValueError unless they are all there.
   Dataset take(std::int64_t first, std::int64_t count) const;
@@ -55,14 +59,26 @@ Tensor take_rows(const Tensor& t, std::span<const std::int64_t> rows);
 
 /// A few examples at once.
 struct Batch {
-  Tensor inputs;  ///< [k, features...]
-  Tensor labels;  ///< [k]
+  Tensor inputs;                  ///< [k, features...]
+  Tensor labels;                  ///< [k]
+  std::vector<Tensor> more = {};  ///< As Dataset::more, [k, …] each.
+  /// `auto& [inputs, labels] = batch` leaves the further inputs out.
+  template <std::size_t I>
+  Tensor& get() {
+    return I == 0 ? inputs : labels;
+  }
+  /// As above.
+  template <std::size_t I>
+  const Tensor& get() const {
+    return I == 0 ? inputs : labels;
+  }
 };
 
 /// The batches of one epoch, for a range-for loop; see batches().
 class Batches {
  public:
-  /// @throws ShapeError when inputs and labels differ in rows. @throws ValueError when `size` < 0.
+  /// @throws ShapeError when inputs (also those of `more`) and labels differ in rows.
+  /// @throws ValueError when `size` < 0.
   Batches(const Dataset& dataset, std::int64_t size, Rng* rng);
   /// Of these rows in this order. @throws the same, and ValueError for a row out of range.
   Batches(const Dataset& dataset, std::int64_t size, std::vector<std::int64_t> rows);
@@ -107,6 +123,7 @@ class Batches {
 
  private:
   Tensor inputs_, labels_;
+  std::vector<Tensor> more_;
   std::int64_t n_, batch_;
   Rng* rng_;
   std::optional<std::vector<std::int64_t>> rows_;
@@ -128,3 +145,13 @@ Batches batches(const Dataset& dataset, std::int64_t batch_size);
 Batches batches(const Dataset& dataset, std::int64_t batch_size, std::vector<std::int64_t> rows);
 
 }  // namespace xtape::data
+
+/// @cond
+// For structured bindings of a Batch.
+template <>
+struct std::tuple_size<xtape::data::Batch> : std::integral_constant<std::size_t, 2> {};
+template <std::size_t I>
+struct std::tuple_element<I, xtape::data::Batch> {
+  using type = xtape::Tensor;
+};
+/// @endcond

@@ -1,25 +1,28 @@
 #include <xtape/autodiff/error.hpp>
 #include <xtape/fit/evaluate.hpp>
 #include <xtape/fit/modes.hpp>
+#include <xtape/fit/stepper.hpp>
 
 namespace xtape::fit {
 namespace detail {
 
 // Outputs and loss.
 std::vector<Tensor> Evaluator::run(const data::Batch& batch) {
-  const auto both = [this](const Var& x, const Var& targets) {
-    const Var y = net_(x);
-    return std::vector<Var>{y, loss_(y, targets)};
+  const auto both = [this](std::span<const Var> arguments) {
+    const Var y = outputs(net_, arguments);
+    return std::vector<Var>{y, loss_(y, arguments.back())};
   };
+  const std::vector<Tensor> all = arguments(batch);
   if (!options_.compiled) {
-    const std::vector<Var> out = both(no_grad(batch.inputs), batch.labels);
+    std::vector<Var> constants;
+    for (const Tensor& t : all) constants.push_back(no_grad(t));
+    const std::vector<Var> out = both(constants);
     return {out[0].value(), out[1].value()};
   }
   if (!program_.defined()) {
-    program_ =
-        compile(both, {batch.inputs, batch.labels}, {.name = "evaluation", .recompile = true});
+    program_ = compile(both, specs(all), {.name = "evaluation", .recompile = true});
   }
-  return program_.run({batch.inputs, batch.labels});
+  return program_.run(all);
 }
 
 Evaluation Evaluator::operator()(const data::Dataset& data, const Metrics& metrics) {
@@ -46,16 +49,29 @@ Evaluation evaluate(nn::Module& net, const Loss& loss, const data::Dataset& data
 }
 
 Tensor predict(nn::Module& net, const Tensor& inputs, std::int64_t batch_size) {
+  return predict(net, std::vector<Tensor>{inputs}, batch_size);
+}
+
+Tensor predict(nn::Module& net, const std::vector<Tensor>& inputs, std::int64_t batch_size) {
+  if (inputs.empty()) throw ValueError("predict", "no inputs");
   const detail::Modes modes(net);
   net.eval();
-  if (batch_size == 0) return net(no_grad(inputs)).value();
+  const auto run = [&](const std::vector<Tensor>& xs) {
+    std::vector<Var> constants;
+    for (const Tensor& x : xs) constants.push_back(no_grad(x));
+    return net(std::span<const Var>(constants)).value();
+  };
   data::Dataset rows;
-  rows.inputs = rows.labels = inputs;
+  rows.inputs = rows.labels = inputs[0];
+  rows.more.assign(inputs.begin() + 1, inputs.end());
   std::vector<Var> parts;
   for (const data::Batch& batch : data::batches(rows, batch_size)) {
-    parts.push_back(net(no_grad(batch.inputs)).value());
+    std::vector<Tensor> xs = detail::arguments(batch);
+    xs.pop_back();  // what stands in for labels
+    parts.push_back(run(xs));
   }
-  return parts.empty() ? net(no_grad(inputs)).value() : concat(parts, 0).value();
+  if (parts.size() == 1) return parts[0].value();
+  return parts.empty() ? run(inputs) : concat(parts, 0).value();
 }
 
 }  // namespace xtape::fit

@@ -36,6 +36,8 @@ Evaluation evaluate(nn::Module& net, const Loss& loss, const data::Dataset& data
 /// The outputs for `inputs` [n, …] in the mode eval(), as evaluate(). @throws as the network, and
 /// ValueError for a negative batch size.
 Tensor predict(nn::Module& net, const Tensor& inputs, std::int64_t batch_size = 0);
+/// The same for a network of several inputs, [n, …] each. @throws ShapeError when they differ in n.
+Tensor predict(nn::Module& net, const std::vector<Tensor>& inputs, std::int64_t batch_size = 0);
 
 namespace detail {
 /// evaluate() again and again, with one program. The network and the loss must stay.

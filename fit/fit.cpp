@@ -1,4 +1,5 @@
 #include <cmath>
+#include <exception>
 #include <filesystem>
 #include <utility>
 
@@ -22,49 +23,105 @@ void assign_all(const Parameters& all, const Values& values) {
   }
 }
 
+// fit_restarts() of either kind.
+class Race {
+ public:
+  Race(nn::Module& net, detail::Mover optimizer)
+      : net_(net), optimizer_(optimizer), state_(detail::Trainer::moved(net, optimizer)) {
+    const Parameters own = detail::state_of(optimizer);
+    state_.insert(state_.end(), own.begin(), own.end());
+    first_ = values(state_);
+  }
+
+  Restarts run(const Loss& loss, const data::Dataset& data, const Options& options,
+               const RestartOptions& restarts) {
+    if (restarts.restarts < 1) {
+      throw ValueError("fit_restarts", std::to_string(restarts.restarts) + " restarts: needs 1");
+    }
+    try {
+      for (std::int64_t r = 0; r < restarts.restarts; ++r) {
+        if (restarts.on_restart) restarts.on_restart(r);
+        one(r, loss, data, options);
+      }
+      if (best_.empty()) std::rethrow_exception(failed_);
+    } catch (...) {
+      assign_all(state_, first_);
+      throw;
+    }
+    assign_all(state_, best_);
+    return std::move(out_);
+  }
+
+ private:
+  void one(std::int64_t r, const Loss& loss, const data::Dataset& data, Options o) {
+    const Rng rng = o.rng.split(static_cast<std::uint64_t>(r));
+    assign_all(state_, first_);
+    net_.initialize(rng.split(1));
+    o.rng = rng.split(2);
+    if (!o.checkpoint.folder.empty()) {
+      const std::filesystem::path folder = o.checkpoint.folder;
+      o.checkpoint.folder = (folder / ("restart-" + std::to_string(r))).string();
+    }
+    detail::Trainer trainer(net_, optimizer_, loss, data, o);
+    std::string why;
+    try {
+      trainer.run();
+    } catch (const StepError& e) {
+      why = e.what();
+      failed_ = std::current_exception();
+    }
+    out_.histories.push_back(trainer.history());
+    History& h = out_.histories.back();
+    if (!why.empty()) {
+      h.stopped = why;
+      return;
+    }
+    const bool larger = detail::larger_is_better(o, h.monitored);
+    const bool better = std::isnan(score_) || (larger ? h.score > score_ : h.score < score_);
+    if (!better) return;
+    out_.best = r;
+    score_ = h.score;
+    best_ = values(state_);
+  }
+
+  nn::Module& net_;
+  detail::Mover optimizer_;
+  Parameters state_;
+  Values first_, best_;
+  double score_ = std::nan("");
+  std::exception_ptr failed_;
+  Restarts out_;
+};
+
+History run(nn::Module& net, detail::Mover optimizer, const Loss& loss, const data::Dataset& data,
+            const Options& options) {
+  detail::Trainer trainer(net, optimizer, loss, data, options);
+  trainer.run();
+  return trainer.history();
+}
+
 }  // namespace
 
 History fit(nn::Module& net, optim::Optimizer& optimizer, const Loss& loss,
             const data::Dataset& data, const Options& options) {
-  return detail::Trainer(net, optimizer, loss, data, options).run();
+  return run(net, &optimizer, loss, data, options);
+}
+
+History fit(nn::Module& net, optim::LBFGS& optimizer, const Loss& loss, const data::Dataset& data,
+            const Options& options) {
+  return run(net, &optimizer, loss, data, options);
 }
 
 Restarts fit_restarts(nn::Module& net, optim::Optimizer& optimizer, const Loss& loss,
                       const data::Dataset& data, const Options& options,
                       const RestartOptions& restarts) {
-  if (restarts.restarts < 1) {
-    throw ValueError("fit_restarts", std::to_string(restarts.restarts) + " restarts: needs 1");
-  }
-  Parameters state = detail::Trainer::moved(net, optimizer);
-  const Parameters of_optimizer = optimizer.state();
-  state.insert(state.end(), of_optimizer.begin(), of_optimizer.end());
-  const Values first = values(state);
-  Values best;
-  double score = std::nan("");
-  Restarts out;
-  for (std::int64_t r = 0; r < restarts.restarts; ++r) {
-    if (restarts.on_restart) restarts.on_restart(r);
-    const Rng rng = options.rng.split(static_cast<std::uint64_t>(r));
-    assign_all(state, first);
-    net.initialize(rng.split(1));
-    Options o = options;
-    o.rng = rng.split(2);
-    if (!o.checkpoint.folder.empty()) {
-      o.checkpoint.folder =
-          (std::filesystem::path(options.checkpoint.folder) / ("restart-" + std::to_string(r)))
-              .string();
-    }
-    out.histories.push_back(fit(net, optimizer, loss, data, o));
-    const History& h = out.histories.back();
-    const bool larger = detail::larger_is_better(o, h.monitored);
-    const bool better = std::isnan(score) || (larger ? h.score > score : h.score < score);
-    if (!better) continue;
-    out.best = r;
-    score = h.score;
-    best = values(state);
-  }
-  assign_all(state, best);
-  return out;
+  return Race(net, &optimizer).run(loss, data, options, restarts);
+}
+
+Restarts fit_restarts(nn::Module& net, optim::LBFGS& optimizer, const Loss& loss,
+                      const data::Dataset& data, const Options& options,
+                      const RestartOptions& restarts) {
+  return Race(net, &optimizer).run(loss, data, options, restarts);
 }
 
 }  // namespace xtape::fit

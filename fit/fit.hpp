@@ -13,6 +13,7 @@
 #include <xtape/fit/metrics.hpp>
 #include <xtape/nn/module.hpp>
 #include <xtape/optim/average.hpp>
+#include <xtape/optim/lbfgs.hpp>
 #include <xtape/optim/optimizer.hpp>
 #include <xtape/optim/schedule.hpp>
 
@@ -55,7 +56,11 @@ struct Options {
   double clip_norm = 0;            ///< Above 0: optim::clip_by_norm.
   std::int64_t accumulate = 1;     ///< Batches per step, weighted by their examples.
   optim::Schedule schedule = {};   ///< Factor of the base learning rate, by the optimizer's steps.
-  bool schedule_by_epoch = false;  ///< By epochs 0, 1, … instead.
+  optim::Schedule momentum = {};   ///< The momentum itself (β₁ of Adam and its kind), likewise.
+  bool schedule_by_epoch = false;  ///< Both by epochs 0, 1, … instead.
+  /// The learning rates fall when `monitor` no longer improves, in the sense of `mode`: there is no
+  /// `maximize` of its own. Not with a schedule, which would set them again.
+  std::optional<optim::PlateauOptions> plateau = {};
   /// Averages of the weights are validated, and at the end kept, in place of the weights.
   std::optional<optim::WeightAverageOptions> average = {};
 
@@ -75,7 +80,7 @@ struct Options {
 };
 
 /// Trains `net`: for each batch of `data` (labels are targets of whatever kind the loss takes), a
-/// step of `optimizer` down the gradient of loss(net(inputs), labels).
+/// step of `optimizer` down the gradient of loss(net(inputs, more…), labels).
 ///
 ///     optim::Adam adam(net.parameters());
 ///     const fit::History h = fit::fit(net, adam, nn::loss("cross_entropy").f, train,
@@ -96,6 +101,13 @@ struct Options {
 History fit(nn::Module& net, optim::Optimizer& optimizer, const Loss& loss,
             const data::Dataset& data, const Options& options = {});
 
+/// The same by L-BFGS, which takes one step() for each batch: `batch_size` 0 is what it is made
+/// for. A network that draws random numbers is another function at each of its evaluations.
+/// @throws as above, and ValueError for a schedule, a momentum, a plateau, clip_norm or accumulate:
+/// its searches choose the lengths of steps.
+History fit(nn::Module& net, optim::LBFGS& optimizer, const Loss& loss, const data::Dataset& data,
+            const Options& options = {});
+
 /// How fit_restarts() goes about it.
 struct RestartOptions {
   std::int64_t restarts = 3;                                  ///< 1 or more.
@@ -111,8 +123,14 @@ struct Restarts {
 /// fit() several times, from initialisations of their own and the optimizer's present state; the
 /// network and the optimizer of the best History::score are kept. Restart r draws weights from
 /// options.rng.split(r).split(1) and orders from options.rng.split(r).split(2), and keeps its
-/// checkpoints in the folder "restart-r". @throws as fit().
+/// checkpoints in the folder "restart-r". One that fails (StepError) is out of the race: its
+/// history ends there, History::stopped says why. @throws as fit(), and the StepError of the last
+/// restart when all have failed; everything is as before then.
 Restarts fit_restarts(nn::Module& net, optim::Optimizer& optimizer, const Loss& loss,
+                      const data::Dataset& data, const Options& options = {},
+                      const RestartOptions& restarts = {});
+/// The same by L-BFGS.
+Restarts fit_restarts(nn::Module& net, optim::LBFGS& optimizer, const Loss& loss,
                       const data::Dataset& data, const Options& options = {},
                       const RestartOptions& restarts = {});
 

@@ -31,6 +31,9 @@ void check(const data::Dataset& data, const Options& o) {
     require(o.early_stopping->min_delta >= 0, "min_delta", o.early_stopping->min_delta,
             "0 or more");
   }
+  if (o.schedule && o.plateau) {
+    throw ValueError("fit", "a schedule and a plateau: each would undo the other's learning rate");
+  }
   data::batches(data, o.batch_size);  // throws what is wrong with them
   if (data.size() == 0) throw ValueError("fit", "there are no examples");
   if (!o.validation && !o.metrics.empty()) {
@@ -52,8 +55,8 @@ double between(std::chrono::steady_clock::time_point from) {
 
 }  // namespace
 
-Trainer::Trainer(nn::Module& net, optim::Optimizer& optimizer, const Loss& loss,
-                 const data::Dataset& data, const Options& options)
+Trainer::Trainer(nn::Module& net, Mover optimizer, const Loss& loss, const data::Dataset& data,
+                 const Options& options)
     : net_(net),
       optimizer_(optimizer),
       loss_(loss),
@@ -66,17 +69,31 @@ Trainer::Trainer(nn::Module& net, optim::Optimizer& optimizer, const Loss& loss,
   for (const auto& m : options.metrics) history_.metric_names.push_back(m->name());
   history_.monitored = default_monitor(options);
   monitored(Epoch{.metrics = std::vector<double>(options.metrics.size())});  // throws if unknown
-  if (options.average) average_.emplace(optimizer.parameters(), *options.average);
-  stepper_.emplace(net, optimizer, loss, options, average_ ? &*average_ : nullptr);
+  if (options.average) average_.emplace(parameters_of(optimizer), *options.average);
+  stepper_ = make_stepper();
   const bool keeps = options.early_stopping && options.early_stopping->restore_best;
-  best_.emplace(keeps ? moved(net, optimizer) : Parameters{},
-                larger_is_better(options, history_.monitored),
+  const bool larger = larger_is_better(options, history_.monitored);
+  best_.emplace(keeps ? moved(net, optimizer) : Parameters{}, larger,
                 options.early_stopping ? options.early_stopping->min_delta : 0);
+  if (options.plateau) {
+    optim::PlateauOptions p = *options.plateau;
+    p.maximize = larger;
+    plateau_.emplace(p);
+  }
 }
 
-Parameters Trainer::moved(const nn::Module& net, const optim::Optimizer& optimizer) {
+std::unique_ptr<Steps> Trainer::make_stepper() {
+  optim::WeightAverage* const average = average_ ? &*average_ : nullptr;
+  if (auto* const rule = std::get_if<optim::Optimizer*>(&optimizer_)) {
+    return std::make_unique<Stepper>(net_, **rule, loss_, options_, average);
+  }
+  return std::make_unique<QuasiNewtonStepper>(net_, *std::get<optim::LBFGS*>(optimizer_), loss_,
+                                              options_, average);
+}
+
+Parameters Trainer::moved(const nn::Module& net, const Mover& optimizer) {
   Parameters all = net.parameters();
-  for (const Parameter& p : optimizer.parameters()) {
+  for (const Parameter& p : parameters_of(optimizer)) {
     if (std::find(all.begin(), all.end(), p) == all.end()) all.push_back(p);
   }
   const Parameters buffers = net.buffers();
@@ -84,7 +101,7 @@ Parameters Trainer::moved(const nn::Module& net, const optim::Optimizer& optimiz
   return all;
 }
 
-History Trainer::run() {
+void Trainer::run() {
   bind();
   resume();
   if (!net_.training()) net_.train();
@@ -97,7 +114,6 @@ History Trainer::run() {
   if (!history_.stopped.empty()) note("stopped: " + history_.stopped);
   if (!saved_) save();
   keep();
-  return std::move(history_);
 }
 
 bool Trainer::done() {
@@ -182,12 +198,13 @@ void Trainer::take(const data::Batch& batch) {
 }
 
 void Trainer::drive() {
-  if (!options_.schedule) return;
-  if (options_.schedule_by_epoch) {
-    optim::drive(optimizer_, options_.schedule, static_cast<std::int64_t>(history_.epochs.size()));
-  } else {
-    optim::drive(optimizer_, options_.schedule);
-  }
+  auto* const rule = std::get_if<optim::Optimizer*>(&optimizer_);
+  if (!rule) return;
+  const std::int64_t now = options_.schedule_by_epoch
+                               ? static_cast<std::int64_t>(history_.epochs.size())
+                               : (*rule)->steps();
+  if (options_.schedule) optim::drive(**rule, options_.schedule, now);
+  if (options_.momentum) (*rule)->set_momentum(options_.momentum(now));
 }
 
 void Trainer::report_step(double loss) {
@@ -206,9 +223,10 @@ void Trainer::report_step(double loss) {
 }
 
 void Trainer::end_epoch() {
-  Epoch epoch{.number = static_cast<std::int64_t>(history_.epochs.size()) + 1,
-              .loss = total_ / static_cast<double>(rows_),
-              .learning_rate = optimizer_.learning_rate()};
+  Epoch epoch{
+      .number = static_cast<std::int64_t>(history_.epochs.size()) + 1,
+      .loss = total_ / static_cast<double>(rows_),
+      .learning_rate = std::visit([](const auto* o) { return o->learning_rate(); }, optimizer_)};
   epoch.samples_per_second = static_cast<double>(epoch_trained_) / between(epoch_began_);
   bool better = false;
   {
@@ -220,6 +238,9 @@ void Trainer::end_epoch() {
       epoch.metrics = std::move(e.metrics);
     }
     better = best_->observe(monitored(epoch), epoch.number);
+  }
+  if (plateau_ && plateau_->observe(*std::get<optim::Optimizer*>(optimizer_), monitored(epoch))) {
+    note("learning rate lowered: no better " + history_.monitored);
   }
   epoch.seconds = seconds();
   history_.epochs.push_back(std::move(epoch));

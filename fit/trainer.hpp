@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,11 +19,14 @@ bool larger_is_better(const Options& options, const std::string& monitored);
 /// One fit(): what it is at, and what of it a checkpoint keeps.
 class Trainer {
  public:
-  Trainer(nn::Module& net, optim::Optimizer& optimizer, const Loss& loss, const data::Dataset& data,
+  Trainer(nn::Module& net, Mover optimizer, const Loss& loss, const data::Dataset& data,
           const Options& options);
-  History run();
+  /// @throws StepError; history() says what came before it.
+  void run();
+  /// What has happened.
+  const History& history() const { return history_; }
   /// Everything that training changes in the network, and what else the optimizer moves.
-  static Parameters moved(const nn::Module& net, const optim::Optimizer& optimizer);
+  static Parameters moved(const nn::Module& net, const Mover& optimizer);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -30,6 +34,7 @@ class Trainer {
   // trainer.cpp
   void one_epoch();
   data::Batches batches(Rng& rng);
+  std::unique_ptr<Steps> make_stepper();
   void take(const data::Batch& batch);
   void drive();
   void report_step(double loss);
@@ -49,15 +54,16 @@ class Trainer {
   void restore(const std::string& path, const std::string& text);
 
   nn::Module& net_;
-  optim::Optimizer& optimizer_;
+  Mover optimizer_;
   const Loss& loss_;
   const data::Dataset& data_;
   const Options& options_;
   Modes modes_;
   std::optional<optim::WeightAverage> average_;
-  std::optional<Stepper> stepper_;
+  std::unique_ptr<Steps> stepper_;
   Evaluator evaluator_;
   std::optional<Best> best_;
+  std::optional<optim::ReduceOnPlateau> plateau_;
   History history_;
   Control control_;
   io::Checkpoint checkpoint_;

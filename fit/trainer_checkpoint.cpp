@@ -25,12 +25,12 @@ void Trainer::bind() {
   }
   const Parameters inside = net_.parameters();
   Parameters outside;
-  for (const Parameter& p : optimizer_.parameters()) {
+  for (const Parameter& p : parameters_of(optimizer_)) {
     if (std::find(inside.begin(), inside.end(), p) == inside.end()) outside.push_back(p);
   }
   checkpoint_.add("model", inside).add("model", net_.buffers());
   checkpoint_.add_list("other", outside).add_list("random", net_.random_positions());
-  checkpoint_.add_list("optimizer", optimizer_.state()).add("order", order_);
+  checkpoint_.add_list("optimizer", state_of(optimizer_)).add("order", order_);
   if (average_) checkpoint_.add_list("average", average_->state());
   checkpoint_.add_list("best", best_->values());
 }
@@ -50,6 +50,11 @@ std::string Trainer::progress() const {
   r.put(static_cast<std::int64_t>(history_.metric_names.size()));
   r.put(batch_).put(samples_).put(total_).put(seconds());
   r.put(best_->value()).put(best_->epoch()).put(best_->waited());
+  r.put(std::int64_t{plateau_.has_value()});
+  if (plateau_) {
+    const optim::ReduceOnPlateau::State& p = plateau_->state();
+    r.put(p.best).put(p.bad).put(p.cooldown);
+  }
   r.put(static_cast<std::int64_t>(history_.epochs.size()));
   for (const Epoch& e : history_.epochs) {
     r.put(e.loss).put(e.validation_loss).put(e.learning_rate);
@@ -85,6 +90,9 @@ void Trainer::restore(const std::string& path, const std::string& text) {
   const double total = r.number(), seconds = r.number();
   const double best = r.number();
   const std::int64_t best_epoch = r.count(), waited = r.count();
+  require_same(path, "a number of plateaus of", r.count(), plateau_.has_value());
+  optim::ReduceOnPlateau::State plateau{0};
+  if (plateau_) plateau = {r.number(), r.count(), r.count()};
   std::vector<Epoch> epochs;
   for (std::int64_t n = r.count(), k = 1; k <= n; ++k) {
     Epoch e{.number = k, .loss = r.number()};
@@ -99,6 +107,7 @@ void Trainer::restore(const std::string& path, const std::string& text) {
   batch_ = batch, samples_ = samples;
   total_ = total, earlier_seconds_ = seconds;
   best_->set(best, best_epoch, waited);
+  if (plateau_) plateau_->restore(plateau);
   history_.epochs = std::move(epochs);
   history_.steps = checkpoint_.step;
   history_.best_epoch = best_epoch;

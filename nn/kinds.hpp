@@ -17,7 +17,8 @@ struct TextOptions {
   DenseOptions dense = {};
   /// Activations that the text may name besides the library's own.
   std::map<std::string, Activation> activations = {};
-  /// What the parameters may take in memory: texts come from somebody else.
+  /// What the parameters may take in memory, with what drawing them takes: texts come from somebody
+  /// else.
   std::size_t max_bytes = std::size_t{1} << 32;
 };
 

@@ -50,4 +50,17 @@ inline bool same(const FitRun& a, const FitRun& b) {
   return std::equal(x.begin(), x.end(), y.begin(), y.end(), identical);
 }
 
+// y = 2 x − 1 with one weight and one bias.
+inline data::Dataset line(std::int64_t n) {
+  data::Dataset d;
+  d.inputs = Rng(3).uniform({n, 1}, -1, 1, f64);
+  d.labels = (2 * Var(d.inputs) - 1).value();
+  return d;
+}
+inline nn::Sequential line_net() {
+  nn::Sequential net{nn::Dense(1, 1, {.dtype = f64})};
+  net.initialize(Rng(1));
+  return net;
+}
+
 }  // namespace xtape::test

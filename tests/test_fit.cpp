@@ -7,6 +7,8 @@ namespace xtape {
 namespace {
 
 using test::FitRun;
+using test::line;
+using test::line_net;
 using test::same;
 
 const fit::Loss& cross_entropy_loss() {
@@ -34,19 +36,6 @@ double distance(const Tensors& a, const Tensors& b) {
     worst = std::max(worst, test::relative_difference(a[i], b[i]));
   }
   return worst;
-}
-
-// y = 2 x − 1 with one weight and one bias.
-data::Dataset line(std::int64_t n) {
-  data::Dataset d;
-  d.inputs = Rng(3).uniform({n, 1}, -1, 1, f64);
-  d.labels = (2 * Var(d.inputs) - 1).value();
-  return d;
-}
-nn::Sequential line_net() {
-  nn::Sequential net{nn::Dense(1, 1, {.dtype = f64})};
-  net.initialize(Rng(1));
-  return net;
 }
 
 // What is trained in a few steps of SGD on a line.
@@ -387,32 +376,6 @@ TEST_CASE("frozen parameters stay and need no gradient", "[fit]") {
   }
 }
 
-TEST_CASE("of several restarts the best is kept", "[fit]") {
-  FitRun run;
-  fit::Options o = run.options("");
-  o.epochs = 2;
-  o.rng = Rng(9);
-  std::vector<std::int64_t> begun;
-  const fit::Restarts r =
-      fit::fit_restarts(run.net, run.adam, cross_entropy_loss(), run.data, o,
-                        {.restarts = 4, .on_restart = [&](std::int64_t k) { begun.push_back(k); }});
-  CHECK(begun == std::vector<std::int64_t>{0, 1, 2, 3});
-  REQUIRE(r.histories.size() == 4);
-  for (const fit::History& h : r.histories) {
-    CHECK(r.histories[static_cast<std::size_t>(r.best)].score <= h.score);
-  }
-  // The best alone: what went before has left no trace.
-  FitRun alone;
-  const Rng rng = Rng(9).split(static_cast<std::uint64_t>(r.best));
-  alone.net.initialize(rng.split(1));
-  o.rng = rng.split(2);
-  alone.train(o);
-  CHECK(same(run, alone));
-  REQUIRE_ERROR(
-      fit::fit_restarts(run.net, run.adam, cross_entropy_loss(), run.data, o, {.restarts = 0}),
-      ValueError, "0 restarts");
-}
-
 TEST_CASE("samplers choose what an epoch shows", "[fit]") {
   FitRun run;
   fit::Options o = run.options("");
@@ -443,6 +406,11 @@ TEST_CASE("options out of range are refused before anything changes", "[fit]") {
   refused("clip_norm nan", [](auto& o) { o.clip_norm = NAN; });
   refused("patience 0", [](auto& o) { o.early_stopping->patience = 0; });
   refused("min_delta -1", [](auto& o) { o.early_stopping->min_delta = -1; });
+  refused("a schedule and a plateau", [](auto& o) { o.plateau = optim::PlateauOptions{}; });
+  refused("factor", [](auto& o) {
+    o.schedule = {};
+    o.plateau = optim::PlateauOptions{.factor = 2};
+  });
   refused("keep_last 0", [](auto& o) { o.checkpoint.keep_last = 0; });
   refused("every_steps -1", [](auto& o) { o.checkpoint.every_steps = -1; });
   refused("give Options::validation", [](auto& o) { o.validation.reset(); });

@@ -267,7 +267,7 @@ TEST_CASE("a text gets no more memory than it may have", "[nn][text][errors]") {
                 "(TextOptions::max_bytes) (line 1, column 11)\n");
   REQUIRE_ERROR(nn::parse_network("x = input:4\ny = embedding:2147483648:1024 (x)"), ParseError,
                 "(TextOptions::max_bytes) (line 2, column 5)");
-  const nn::TextOptions little{.max_bytes = 10'000};
+  const nn::TextOptions little{.max_bytes = 20'000};
   CHECK(nn::parse_network("40 dense:40", little).net.parameter_count() == 1640);
   REQUIRE_ERROR(nn::parse_network("40 dense:40 dense:40", little), ParseError,
                 "(TextOptions::max_bytes) (line 1, column 13)");

@@ -49,9 +49,10 @@ std::vector<Case> cases() {
        {{2, 2, 5}},
        2},
       {"conv2d reflect",
-       of<nn::Conv2d>(kOpen, 3, 3,
-                      nn::ConvLayerOptions{
-                          .stride = 2, .padding = ConvPadding{1, 2}, .padding_mode = Padding::reflect}),
+       of<nn::Conv2d>(
+           kOpen, 3, 3,
+           nn::ConvLayerOptions{
+               .stride = 2, .padding = ConvPadding{1, 2}, .padding_mode = Padding::reflect}),
        {{2, 2, 5, 4}}},
       {"conv3d", of<nn::Conv3d>(kOpen, 2, 2), {{1, 2, 3, 3, 3}}},
       {"transposed 1d", of<nn::ConvTranspose1d>(2, 3, 3, spread), {{2, 2, 4}}},
@@ -456,7 +457,7 @@ TEST_CASE("a convolution pads with what its mode says", "[nn][layers]") {
   even.parameter("weight").assign(Tensor({1, 10}).reshape({1, 1, 2}));
   CHECK(identical(even(x).value(), row({10, 21, 32, 43, 44})));
   CHECK(nn::Conv1d(1, 1, 3, {.padding = 1, .padding_mode = Padding::reflect}).describe() ==
-        "Conv1d(1 → 1, window (3), padding (1), reflect)");
+        "Conv1d(1 → 1, window (3,), padding (1,), reflect)");
   const nn::Conv1d far(1, 1, 3, {.padding = 5, .padding_mode = Padding::reflect});
   REQUIRE_ERROR(far(no_grad(Tensor::zeros({1, 1, 5}))), ValueError, "");
 }

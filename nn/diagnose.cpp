@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string_view>
 #include <unordered_map>
 
+#include <xtape/autodiff/kernels/simd.hpp>
 #include <xtape/nn/activation.hpp>
 #include <xtape/nn/convolution.hpp>
 #include <xtape/nn/diagnose_findings.hpp>
@@ -13,15 +15,46 @@
 // What is looked at: layers and parameters, through hooks.
 namespace xtape::nn {
 
+namespace {
+
+// Sums over f(i), i < n: one in each lane, so that no addition waits for the one before.
+template <std::size_t N, class F>
+std::array<double, N> sums(std::int64_t n, F&& f) {
+  constexpr std::int64_t kLanes = 8;
+  double lanes[N][kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    XTAPE_LANES
+    for (std::int64_t k = 0; k < kLanes; ++k) {
+      const std::array<double, N> v = f(i + k);
+      for (std::size_t j = 0; j < N; ++j) lanes[j][k] += v[j];
+    }
+  }
+  std::array<double, N> out{};
+  for (; i < n; ++i) {
+    const std::array<double, N> v = f(i);
+    for (std::size_t j = 0; j < N; ++j) out[j] += v[j];
+  }
+  for (std::size_t j = 0; j < N; ++j) {
+    for (const double lane : lanes[j]) out[j] += lane;
+  }
+  return out;
+}
+
+}  // namespace
+
 void Statistics::add(const Tensor& x) {
   dispatch(x.dtype(), [&](auto zero) {
-    for (const auto v : x.span<decltype(zero)>()) {
-      const double d = static_cast<double>(v);
-      const bool finite = std::isfinite(d);
-      nonfinite += !finite;
-      sum += finite ? d : 0;
-      squares += finite ? d * d : 0;
-    }
+    const auto* const p = x.data<decltype(zero)>();
+    const auto [s, q, finite] = sums<3>(x.size(), [p](std::int64_t i) {
+      const double v = static_cast<double>(p[i]);
+      const bool is = std::abs(v) <= std::numeric_limits<double>::max();  // finite
+      const double d = is ? v : 0;
+      return std::array<double, 3>{d, d * d, is ? 1.0 : 0.0};
+    });
+    sum += s;
+    squares += q;
+    nonfinite += x.size() - static_cast<std::int64_t>(finite);
   });
   count += x.size();
 }
@@ -78,20 +111,36 @@ void note_alive(const Tensor& y, std::vector<char>& alive) {
 // Both by tanh: sigmoid x = (1 + tanh(x/2)) / 2, whose slope is the same part of its maximum.
 std::int64_t count_saturated(const Tensor& y, bool sigmoid) {
   constexpr double kBound = 0.97;
-  std::int64_t n = 0;
+  double n = 0;
   dispatch(y.dtype(), [&](auto zero) {
-    for (const auto v : y.span<decltype(zero)>()) {
-      const double d = static_cast<double>(v);
-      n += std::abs(sigmoid ? 2 * d - 1 : d) > kBound;
-    }
+    const auto* const p = y.data<decltype(zero)>();
+    const double factor = sigmoid ? 2 : 1, offset = sigmoid ? 1 : 0;
+    n = sums<1>(y.size(), [=](std::int64_t i) {
+      const bool is = std::abs(factor * static_cast<double>(p[i]) - offset) > kBound;
+      return std::array<double, 1>{is ? 1.0 : 0.0};
+    })[0];
   });
-  return n;
+  return static_cast<std::int64_t>(n);
 }
 
 std::string_view row_bytes(const Tensor& t, std::int64_t row) {
   const std::size_t bytes = t.nbytes() / static_cast<std::size_t>(t.shape()[0]);
   return {static_cast<const char*>(t.raw()) + static_cast<std::size_t>(row) * bytes, bytes};
 }
+
+// Of some bytes here and there: what tells rows apart is in most of their elements.
+struct SparseHash {
+  std::size_t operator()(std::string_view row) const {
+    constexpr std::size_t kPieces = 8, kBytes = 8;
+    char sample[kPieces * kBytes] = {};
+    const std::size_t step = row.size() / kPieces / kBytes * kBytes;
+    if (step == 0) return std::hash<std::string_view>()(row);
+    for (std::size_t k = 0; k < kPieces; ++k) {
+      std::memcpy(sample + k * kBytes, row.data() + k * step, kBytes);
+    }
+    return std::hash<std::string_view>()({sample, sizeof sample});
+  }
+};
 
 bool close_rows(const Tensor& g, std::int64_t a, std::int64_t b) {
   const std::int64_t n = g.size() / g.shape()[0];
@@ -107,7 +156,7 @@ bool close_rows(const Tensor& g, std::int64_t a, std::int64_t b) {
 // Rows of w equal to one before, whose gradients are equal, too: no rule that treats the rows alike
 // will ever tell them apart.
 std::int64_t equal_rows(const Tensor& w, const Tensor& g) {
-  std::unordered_map<std::string_view, std::int64_t> first;
+  std::unordered_map<std::string_view, std::int64_t, SparseHash> first;
   std::int64_t n = 0;
   if (w.size() == 0) return 0;
   for (std::int64_t row = 0; row < w.shape()[0]; ++row) {
@@ -124,13 +173,18 @@ bool rows_are_neurons(const Module& m) {
 }
 
 double change(const Tensor& before, const Tensor& after) {
-  double squares = 0, size = 0;
-  for (std::int64_t i = 0; i < before.size(); ++i) {
-    const double x = before.flat(i), d = after.flat(i) - x;
-    squares += d * d;
-    size += x * x;
-  }
-  return size > 0 ? std::sqrt(squares / size) : kNaN;
+  double share = kNaN;
+  if (before.dtype() != after.dtype()) return share;
+  dispatch(before.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T *const old = before.data<T>(), *const now = after.data<T>();
+    const auto [moved, size] = sums<2>(before.size(), [=](std::int64_t i) {
+      const double x = static_cast<double>(old[i]), d = static_cast<double>(now[i]) - x;
+      return std::array<double, 2>{d * d, x * x};
+    });
+    if (size > 0) share = std::sqrt(moved / size);
+  });
+  return share;
 }
 
 }  // namespace

@@ -40,7 +40,9 @@ struct CheckpointOptions {
   std::int64_t every_epochs = 1;  ///< 0: only at the end.
   std::int64_t every_steps = 0;   ///< Within epochs, too, unless 0.
   std::int64_t keep_last = 3;     ///< So many files.
-  bool resume = true;             ///< Go on from the newest whole one in the folder.
+  /// Go on from the newest whole one in the folder. Else checkpoints that are there are set aside,
+  /// in a folder of their own.
+  bool resume = true;
 };
 
 /// How fit() goes about it.
@@ -50,6 +52,7 @@ struct Options {
   bool shuffle = true;           ///< Another order in every epoch.
   data::Sampler sampler = {};    ///< Which examples an epoch shows, in place of shuffling.
   Rng rng = Rng(0);              ///< Draws the orders.
+  bool drop_last = false;        ///< Leave a smaller batch at the end of an epoch out.
   std::size_t prefetch = 0;      ///< So many batches are gathered ahead by a thread; 0: none.
 
   bool compiled = true;            ///< The step is a Program, recorded anew for another batch size.
@@ -89,11 +92,13 @@ struct Options {
 ///                                      .early_stopping = fit::EarlyStopping{.patience = 3}});
 ///
 /// The network trains in the mode train(); where it is on already, modules that were put into
-/// eval() stay there. Afterwards all modes are as before, also when something throws. Parameters
-/// that are frozen at the beginning do not move. The same options, weights and seeds give the same
-/// bits, with or without prefetching, and when the training was broken off (also killed) and went
-/// on from a checkpoint; for that, optimizer and network must be made in the same way again.
-/// Callbacks, samplers, losses and schedules are not kept.
+/// eval() stay there. Afterwards all modes are as before, also when something throws. Callbacks may
+/// freeze and thaw parameters, between batches that are accumulated excepted. The same options,
+/// weights and seeds give the same bits, with or without prefetching, and when the training was
+/// broken off (also killed) and went on from a checkpoint; for that, optimizer and network must be
+/// made in the same way again. Callbacks, samplers, losses and schedules are not kept, learning
+/// rates are: without a schedule, that of the checkpoint holds. A checkpoint of other data, another
+/// kind of optimizer, other parameters, metrics or another `monitor` is refused.
 ///
 /// @throws ValueError for an option outside its range or data that does not fit a checkpoint,
 /// before anything changes; StepError where a step fails; what network, loss, metrics and

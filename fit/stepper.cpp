@@ -30,6 +30,15 @@ std::vector<Var> on_tape(Tape& tape, const std::vector<Tensor>& values) {
   return out;
 }
 
+// Whether these are still all that are not frozen.
+bool still_live(const Parameters& these, const Parameters& all) {
+  std::size_t k = 0;
+  for (const Parameter& p : all) {
+    if (!p.frozen() && (k == these.size() || these[k++] != p)) return false;
+  }
+  return k == these.size();
+}
+
 }  // namespace
 
 void check_loss(double loss) {
@@ -134,7 +143,21 @@ double Stepper::run(const data::Batch& batch) {
   return program_.run(arguments(batch))[0].item();
 }
 
+// Parameters may have been frozen or thawed by a callback.
+void Stepper::follow_freezing() {
+  if (still_live(live_, optimizer_.parameters())) return;
+  if (waiting_ > 0) {
+    throw ValueError("fit",
+                     "parameters were frozen or thawed between batches that are accumulated: "
+                     "do it behind a step");
+  }
+  live_ = live(optimizer_.parameters());
+  program_ = {};
+  if (sums_) sums_.emplace(live_);
+}
+
 double Stepper::train(const data::Batch& batch, bool last) {
+  follow_freezing();
   const double loss = run(batch);
   if (!sums_) return loss;
   if (++waiting_ == options_.accumulate || last) {

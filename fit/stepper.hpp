@@ -63,6 +63,7 @@ class Stepper : public Steps {
   Gradients clipped(Gradients gradients) const;
   template <class T>
   std::vector<T> spread(const std::vector<T>& gradients) const;
+  void follow_freezing();
   void move(const Tensors& gradients);
 
   const nn::Module& net_;

@@ -66,7 +66,13 @@ Trainer::Trainer(nn::Module& net, Mover optimizer, const Loss& loss, const data:
       evaluator_(net, loss, {options.validation_batch_size, options.compiled}),
       order_(options.rng) {
   check(data, options);
-  for (const auto& m : options.metrics) history_.metric_names.push_back(m->name());
+  for (const auto& m : options.metrics) {
+    std::vector<std::string>& names = history_.metric_names;
+    if (std::find(names.begin(), names.end(), m->name()) != names.end()) {
+      throw ValueError("fit", "two metrics of the name '" + m->name() + "': names must differ");
+    }
+    names.push_back(m->name());
+  }
   history_.monitored = default_monitor(options);
   monitored(Epoch{.metrics = std::vector<double>(options.metrics.size())});  // throws if unknown
   if (options.average) average_.emplace(parameters_of(optimizer), *options.average);
@@ -165,12 +171,14 @@ data::Batches Trainer::batches(Rng& rng) {
   }
   rows_ = in_order ? n : static_cast<std::int64_t>(rows.size());
   const std::int64_t size = options_.batch_size == 0 ? rows_ : std::min(options_.batch_size, rows_);
+  if (options_.drop_last) rows_ -= rows_ % size;
   count_ = (rows_ - 1) / size + 1;
-  if (in_order && batch_ == 0) return data::batches(data_, options_.batch_size);
+  if (in_order && batch_ == 0 && rows_ == n) return data::batches(data_, options_.batch_size);
   if (in_order) {
     rows.resize(static_cast<std::size_t>(n));
     std::iota(rows.begin(), rows.end(), std::int64_t{0});
   }
+  rows.resize(static_cast<std::size_t>(rows_));
   rows.erase(rows.begin(), rows.begin() + std::min(batch_ * size, rows_));
   return data::batches(data_, size, std::move(rows));
 }
@@ -260,6 +268,9 @@ double Trainer::monitored(const Epoch& epoch) const {
   History one;
   one.metric_names = history_.metric_names;
   one.epochs = {epoch};
+  if (history_.monitored == "learning_rate") {
+    throw ValueError("fit", "learning_rate is monitored: it says nothing about the network");
+  }
   if (history_.monitored == "validation_loss" && !options_.validation) {
     throw ValueError("fit", "validation_loss is monitored: give Options::validation");
   }

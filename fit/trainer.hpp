@@ -49,7 +49,10 @@ class Trainer {
   // trainer_checkpoint.cpp
   void bind();
   void resume();
+  void set_aside() const;
   void save();
+  io::Metadata identity() const;
+  void require_identity(const std::string& path, const io::Metadata& kept) const;
   std::string progress() const;
   void restore(const std::string& path, const std::string& text);
 

@@ -1,12 +1,41 @@
 #include <algorithm>
+#include <cxxabi.h>
+#include <filesystem>
+#include <memory>
+#include <typeinfo>
+#include <zlib.h>
 
+#include <xtape/autodiff/shown.hpp>
 #include <xtape/fit/record.hpp>
 #include <xtape/fit/trainer.hpp>
 
 namespace xtape::fit::detail {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr const char* kProgress = "fit.progress";
+constexpr const char* kIdentity = "fit.";  // begins the names of what must be equal to go on
+
+// "xtape::optim::Adam".
+std::string kind_of(const Mover& optimizer) {
+  const char* const mangled =
+      std::visit([](const auto* o) { return typeid(*o).name(); }, optimizer);
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> name(
+      abi::__cxa_demangle(mangled, nullptr, nullptr, &status), std::free);
+  return status == 0 ? name.get() : mangled;
+}
+
+std::string checksum(const data::Dataset& d) {
+  std::vector<Tensor> all{d.inputs, d.labels};
+  all.insert(all.end(), d.more.begin(), d.more.end());
+  unsigned long crc = 0;
+  for (const Tensor& t : all) {
+    crc = ::crc32_z(crc, static_cast<const Bytef*>(t.raw()), t.nbytes());
+  }
+  return std::to_string(crc);
+}
 
 void require_same(const std::string& path, const char* what, std::int64_t kept,
                   std::int64_t given) {
@@ -39,7 +68,8 @@ void Trainer::save() {
   if (options_.checkpoint.folder.empty()) return;
   checkpoint_.step = history_.steps;
   checkpoint_.epoch = static_cast<std::int64_t>(history_.epochs.size());
-  checkpoint_.metadata = {{kProgress, progress()}};
+  checkpoint_.metadata = identity();
+  checkpoint_.metadata[kProgress] = progress();
   checkpoint_.save_in(options_.checkpoint.folder, options_.checkpoint.keep_last);
   saved_ = true;
 }
@@ -47,7 +77,6 @@ void Trainer::save() {
 std::string Trainer::progress() const {
   Record r;
   r.put(data_.size()).put(options_.batch_size).put(options_.accumulate);
-  r.put(static_cast<std::int64_t>(history_.metric_names.size()));
   r.put(batch_).put(samples_).put(total_).put(seconds());
   r.put(best_->value()).put(best_->epoch()).put(best_->waited());
   r.put(std::int64_t{plateau_.has_value()});
@@ -64,9 +93,68 @@ std::string Trainer::progress() const {
   return r.text();
 }
 
+// What a checkpoint must have in common with the training that goes on from it.
+io::Metadata Trainer::identity() const {
+  io::Metadata all;
+  const auto put = [&](const char* what, const std::string& text) {
+    all[kIdentity + std::string(what)] = text;
+  };
+  put("optimizer", kind_of(optimizer_));
+  std::string names;
+  for (const Parameter& p : parameters_of(optimizer_)) names += p.name() + "\n";
+  put("parameters", names);
+  const bool larger = larger_is_better(options_, history_.monitored);
+  put("monitor", (larger ? "the largest " : "the smallest ") + history_.monitored);
+  std::string metrics;
+  for (const std::string& m : history_.metric_names) metrics += m + "\n";
+  put("metrics", metrics);
+  put("averages", average_ ? "yes" : "no");
+  put("best weights", best_->keeps() ? "yes" : "no");
+  put("data", checksum(data_));
+  return all;
+}
+
+void Trainer::require_identity(const std::string& path, const io::Metadata& kept) const {
+  for (const auto& [name, here] : identity()) {
+    const auto there = kept.find(name);
+    if (there == kept.end()) throw DataError(path, "is no checkpoint of this version's fit()");
+    if (there->second == here) continue;
+    throw ValueError("fit", "the training in " + path + " and this one differ in '" +
+                                name.substr(std::string(kIdentity).size()) +
+                                "': " + xtape::detail::shown(there->second, 60) + " and " +
+                                xtape::detail::shown(here, 60) +
+                                " must be equal to go on, or give another folder");
+  }
+}
+
+// A training that begins anew must not be taken for one that is further.
+void Trainer::set_aside() const {
+  std::vector<fs::path> earlier;
+  try {
+    if (!fs::exists(options_.checkpoint.folder)) return;
+    for (const auto& entry : fs::directory_iterator(options_.checkpoint.folder)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with("checkpoint-") && name.ends_with(".safetensors")) {
+        earlier.push_back(entry.path());
+      }
+    }
+    if (earlier.empty()) return;
+    fs::path aside;
+    for (int k = 1; aside.empty() || fs::exists(aside); ++k) {
+      aside = fs::path(options_.checkpoint.folder) / ("earlier-" + std::to_string(k));
+    }
+    fs::create_directory(aside);
+    for (const fs::path& p : earlier) fs::rename(p, aside / p.filename());
+    note("checkpoints of an earlier training are in " + aside.string());
+  } catch (const fs::filesystem_error& e) {
+    throw DataError(options_.checkpoint.folder, e.what());
+  }
+}
+
 void Trainer::resume() {
   const CheckpointOptions& o = options_.checkpoint;
-  if (o.folder.empty() || !o.resume) return;
+  if (o.folder.empty()) return;
+  if (!o.resume) return set_aside();
   const io::LatestCheckpoint found = io::latest(o.folder);
   for (const std::string& damaged : found.damaged) note("passed over: " + damaged);
   if (found.path.empty()) return;
@@ -76,6 +164,7 @@ void Trainer::resume() {
   if (text == looked_at.metadata.end()) {
     throw DataError(found.path, "is no checkpoint of fit()");
   }
+  require_identity(found.path, looked_at.metadata);
   restore(found.path, text->second);
 }
 
@@ -84,8 +173,6 @@ void Trainer::restore(const std::string& path, const std::string& text) {
   require_same(path, "a number of examples of", r.count(), data_.size());
   require_same(path, "a batch size of", r.count(), options_.batch_size);
   require_same(path, "an accumulation of", r.count(), options_.accumulate);
-  const auto metrics = static_cast<std::int64_t>(history_.metric_names.size());
-  require_same(path, "a number of metrics of", r.count(), metrics);
   const std::int64_t batch = r.count(), samples = r.count();
   const double total = r.number(), seconds = r.number();
   const double best = r.number();
@@ -100,7 +187,9 @@ void Trainer::restore(const std::string& path, const std::string& text) {
     e.learning_rate = r.number();
     e.seconds = r.number();
     e.samples_per_second = r.number();
-    for (std::int64_t m = 0; m < metrics; ++m) e.metrics.push_back(r.number());
+    for (std::size_t m = 0; m < history_.metric_names.size(); ++m) {
+      e.metrics.push_back(r.number());
+    }
     epochs.push_back(std::move(e));
   }
   checkpoint_.load(path);

@@ -376,6 +376,60 @@ TEST_CASE("frozen parameters stay and need no gradient", "[fit]") {
   }
 }
 
+TEST_CASE("callbacks freeze and thaw", "[fit]") {
+  for (const bool compiled : {true, false}) {
+    nn::Sequential net = small_net(), hand = small_net();
+    const data::Dataset d = data::digits_split().train.take(0, 40);
+    net.parameters()[0].freeze();
+    fit::Options o{.epochs = 3, .batch_size = 10, .shuffle = false, .compiled = compiled};
+    o.on_epoch = [&](const fit::EpochReport& r, fit::Control&) {
+      net.parameters()[0].freeze(r.epoch.number != 1);
+      net.parameters()[3].freeze(r.epoch.number == 1);
+    };
+    optim::Adam adam(net.parameters()), other(hand.parameters());
+    fit::fit(net, adam, cross_entropy_loss(), d, o);
+    for (int epoch = 0; epoch < 3; ++epoch) {
+      hand.parameters()[0].freeze(epoch != 1);
+      hand.parameters()[3].freeze(epoch == 1);
+      for (std::int64_t k = 0; k < 4; ++k) {
+        const data::Dataset part = d.take(10 * k, 10);
+        Tape tape;
+        const Var loss = nn::cross_entropy(hand(tape.input(part.inputs)), part.labels);
+        other.step(tape.gradient(loss, hand.parameters(), {.unconnected = Unconnected::zero}));
+      }
+    }
+    CHECK(distance(values(net), values(hand)) < 1e-4);
+    if (!compiled) CHECK(same_values(values(net), values(hand)));
+  }
+  nn::Sequential net = small_net();
+  optim::SGD sgd(net.parameters());
+  fit::Options o{.epochs = 1, .batch_size = 10, .accumulate = 2};
+  o.on_step = [&](const fit::StepReport&, fit::Control&) {
+    net.parameters()[0].freeze(!net.parameters()[0].frozen());
+  };
+  REQUIRE_ERROR(fit::fit(net, sgd, cross_entropy_loss(), data::digits_split().train.take(0, 40), o),
+                fit::StepError, "frozen or thawed between batches");
+}
+
+TEST_CASE("a last batch that is smaller can be left out", "[fit]") {
+  for (const bool shuffle : {true, false}) {
+    FitRun run;
+    fit::Options o = run.options("");
+    o.shuffle = shuffle;
+    o.drop_last = true;
+    o.epochs = 1;
+    o.accumulate = 1;
+    std::int64_t shown = 0, batches = 0;
+    o.on_step = [&](const fit::StepReport& r, fit::Control&) {
+      shown = r.samples, ++batches;
+      CHECK(r.of == 56);
+    };
+    CHECK(run.train(o).steps == 8);
+    CHECK(shown == 56);  // 60 = 8 · 7 + 4
+    CHECK(batches == 8);
+  }
+}
+
 TEST_CASE("samplers choose what an epoch shows", "[fit]") {
   FitRun run;
   fit::Options o = run.options("");
@@ -411,6 +465,9 @@ TEST_CASE("options out of range are refused before anything changes", "[fit]") {
     o.schedule = {};
     o.plateau = optim::PlateauOptions{.factor = 2};
   });
+  refused("two metrics of the name 'accuracy'",
+          [](auto& o) { o.metrics.push_back(std::make_shared<fit::Accuracy>()); });
+  refused("learning_rate is monitored", [](auto& o) { o.monitor = "learning_rate"; });
   refused("keep_last 0", [](auto& o) { o.checkpoint.keep_last = 0; });
   refused("every_steps -1", [](auto& o) { o.checkpoint.every_steps = -1; });
   refused("give Options::validation", [](auto& o) { o.validation.reset(); });

@@ -76,7 +76,7 @@ TEST_CASE("a plateau knows in which direction a metric improves, and is kept", "
   FitRun without;
   o = options(without, folder.str());
   o.plateau.reset();
-  REQUIRE_ERROR(without.train(o), ValueError, "plateau");
+  REQUIRE_ERROR(without.train(o), ValueError, "has a number of plateaus of 1, this one 0");
 }
 
 TEST_CASE("a momentum is set for each step", "[fit]") {

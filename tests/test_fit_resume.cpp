@@ -135,21 +135,53 @@ TEST_CASE("checkpoints of another training are refused before anything changes",
   o.accumulate = 1;
   REQUIRE_ERROR(other.train(o), ValueError, "has an accumulation of 2, this one 1");
   o.accumulate = 2;
-  o.metrics.clear();
-  REQUIRE_ERROR(other.train(o), ValueError, "a number of metrics of 1, this one 0");
-  o = other.options(folder.str());
-  o.average.reset();
-  REQUIRE_THROWS_AS(other.train(o), DataError);  // what the file has of averages
+  const auto refused = [&](const std::string& what, const std::function<void(fit::Options&)>& f) {
+    fit::Options changed = other.options(folder.str());
+    f(changed);
+    REQUIRE_ERROR(other.train(changed), ValueError, "and this one differ in '" + what + "'");
+  };
+  refused("metrics", [](auto& c) { c.metrics.clear(); });
+  refused("metrics", [](auto& c) { c.metrics = {std::make_shared<fit::Accuracy>(2)}; });
+  refused("monitor", [](auto& c) { c.monitor = "accuracy"; });
+  refused("monitor", [](auto& c) { c.mode = fit::Mode::maximize; });
+  refused("averages", [](auto& c) { c.average.reset(); });
+  refused("best weights", [](auto& c) { c.early_stopping.reset(); });
+  other.data.labels = other.data.labels.clone();
+  other.data.labels.mutable_data<std::int64_t>()[0] ^= 1;
+  refused("data", [](auto&) {});
+  other.data.labels = first.data.labels;
+  {
+    optim::RAdam radam(other.net.parameters());  // whose state has the names and shapes of Adam's
+    REQUIRE_ERROR(fit::fit(other.net, radam, nn::loss("cross_entropy").f, other.data,
+                           other.options(folder.str())),
+                  ValueError,
+                  "differ in 'optimizer': 'xtape::optim::Adam' and 'xtape::optim::RAdam'");
+    Parameters turned = other.net.parameters();
+    std::reverse(turned.begin(), turned.end());
+    optim::Adam adam(turned);
+    REQUIRE_ERROR(fit::fit(other.net, adam, nn::loss("cross_entropy").f, other.data,
+                           other.options(folder.str())),
+                  ValueError, "differ in 'parameters'");
+  }
   io::Checkpoint strange;
   strange.step = 1'000;
   strange.save_in(folder.str(), 9);
   REQUIRE_ERROR(other.train(other.options(folder.str())), DataError, "is no checkpoint of fit()");
   const Tensors after = other.state();
   CHECK(std::equal(before.begin(), before.end(), after.begin(), after.end(), identical));
-  // Whoever does not want to go on begins anew.
+  // Whoever does not want to go on begins anew, and is not taken for the other one afterwards.
   o = other.options(folder.str());
   o.checkpoint.resume = false;
+  o.on_step = [](const fit::StepReport& r, fit::Control& c) {
+    if (r.step == 2) c.stop();
+  };
   CHECK(other.train(o).resumed.empty());
+  CHECK(fs::exists(folder / "earlier-1/checkpoint-000000001000.safetensors"));
+  FitRun again, whole;
+  const fit::History rest = again.train(again.options(folder.str()));
+  CHECK_FALSE(rest.resumed.empty());
+  check_same(rest, whole.train(whole.options("")));
+  CHECK(same(again, whole));
 }
 
 TEST_CASE("restarts keep their checkpoints apart", "[fit][resume]") {

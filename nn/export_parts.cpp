@@ -4,7 +4,7 @@
 #include <xtape/nn/export_parts.hpp>
 
 // Texts of exported predictors.
-namespace xtape::nn::detail {
+namespace xtape::nn::exporting {
 
 std::string number(double v) {
   if (std::isinf(v)) return v > 0 ? "HUGE_VAL" : "-HUGE_VAL";
@@ -157,4 +157,4 @@ std::vector<std::int64_t> tap_positions(const kernels::Pool& pool) {
   return at;
 }
 
-}  // namespace xtape::nn::detail
+}  // namespace xtape::nn::exporting

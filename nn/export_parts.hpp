@@ -8,7 +8,7 @@
 #include <xtape/autodiff/kernels/max_pool.hpp>
 
 // What export.cpp writes headers with: not for users.
-namespace xtape::nn::detail {
+namespace xtape::nn::exporting {
 
 /// The text of autodiff/kernels/math.hpp (from a file that CMake makes).
 extern const char* const kMathText;
@@ -34,4 +34,4 @@ std::int64_t taps_of(const kernels::Pool& pool);
 /// Where tap k of window i lies in a plane of the input, or −1: at [k, i].
 std::vector<std::int64_t> tap_positions(const kernels::Pool& pool);
 
-}  // namespace xtape::nn::detail
+}  // namespace xtape::nn::exporting

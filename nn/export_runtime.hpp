@@ -40,25 +40,83 @@ inline void matrix_vector(const float* w, const float* x, Index rows, Index n, f
   for (; i < rows; ++i) y[i] = dot<4>(w + i * n, x, n);
 }
 
-/// Steps along the inner axis that kernels/gemm_tile.hpp sums before it adds to the result.
-inline Index pass_depth(Index k) {
-  const Index passes = (k + 255) / 256, depth = (k + passes - 1) / passes;
-  return (depth + 3) / 4 * 4;
+/// y = Wᵀ x for rows of W weighted by x: the result lies across the rows, so columns are summed in
+/// parts by how many are left of them, see kernels/gemm_vector.hpp.
+inline void combine_rows(const float* w, const float* x, Index rows, Index ld, Index columns,
+                         float* y) {
+  if (columns > 64) {
+    for (Index j = 0; j < columns; ++j) y[j] = 0;
+    for (Index i = 0; i < rows; ++i) {
+      for (Index j = 0; j < columns; ++j) y[j] += x[i] * w[i * ld + j];
+    }
+    return;
+  }
+  for (Index j = 0; j < columns; ++j) {
+    const Index sums = j < columns / 32 * 32 ? 1 : j < columns / 16 * 16 ? 2 : 8;
+    float sum[8] = {};
+    Index i = 0;
+    for (; i + sums <= rows; i += sums) {
+      for (Index u = 0; u < sums; ++u) sum[u] += x[i + u] * w[(i + u) * ld + j];
+    }
+    for (; i < rows; ++i) sum[0] += x[i] * w[i * ld + j];
+    for (Index u = 1; u < sums; ++u) sum[0] += sum[u];
+    y[j] = sum[0];
+  }
+}
+/// The same in the portions that threads would get (kernels/gemm.cpp).
+inline void combine_rows(const float* w, const float* x, Index rows, Index columns, float* y) {
+  const Index pieces = columns * rows / (Index{1} << 19);
+  Index portion = columns;
+  if (pieces >= 2) portion = ((columns + pieces - 1) / pieces + 127) / 128 * 128;
+  for (Index j = 0; j < columns; j += portion) {
+    const Index count = columns - j < portion ? columns - j : portion;
+    combine_rows(w + j, x, rows, columns, count, y + j);
+  }
 }
 
-/// y[o, i] (+)= Σ w[o, p] x(p, i), in passes.
-template <class X>
-inline void product(const float* w, Index ldw, Index rows, Index n, Index k, bool add, const X& x,
-                    float* y, Index ldy, Index step) {
-  const Index depth = pass_depth(k);
-  for (Index o = 0; o < rows; ++o) {
-    for (Index i = 0; i < n; ++i) {
-      float& out = y[o * ldy + i * step];
-      for (Index p = 0; p < k; p += depth) {
-        const Index end = p + depth < k ? p + depth : k;
-        float sum = 0;
-        for (Index q = p; q < end; ++q) sum += w[o * ldw + q] * x(q, i);
-        out = add || p > 0 ? sum + out : sum;
+/// Σ term(p) for p < k, in passes as kernels/gemm_tile.hpp makes them, behind `before` unless it is
+/// null.
+template <class Term>
+inline float sum_passes(Index k, const float* before, const Term& term) {
+  const Index passes = (k + 255) / 256, steps = passes > 0 ? (k + passes - 1) / passes : 1;
+  const Index depth = (steps + 3) / 4 * 4;
+  float out = before ? *before : 0.0F;
+  for (Index p = 0; p < k; p += depth) {
+    const Index end = p + depth < k ? p + depth : k;
+    float sum = 0;
+    for (Index q = p; q < end; ++q) sum += term(q);
+    out = before || p > 0 ? sum + out : sum;
+  }
+  return out;
+}
+
+/// y = op(a) op(b), m × n, both transposed where told: kernels/gemm.cpp.
+inline void matmul(const float* a, const float* b, Index m, Index n, Index k, bool ta, bool tb,
+                   float* y) {
+  const bool tiny = m * n * k <= 16, row = m == 1;
+  if (!tiny && k > 1 && (row || n == 1)) {
+    const float *w = row ? b : a, *x = row ? a : b;
+    if (row ? tb : !ta) return matrix_vector(w, x, row ? n : m, k, y);
+    return combine_rows(w, x, k, row ? n : m, y);
+  }
+  const Index ai = ta ? 1 : k, ap = ta ? m : 1, bp = tb ? 1 : n, bj = tb ? k : 1;
+  for (Index i = 0; i < m; ++i) {
+    for (Index j = 0; j < n; ++j) {
+      const float *u = a + i * ai, *v = b + j * bj;
+      *y++ = !tiny && k == 1
+                 ? *u * *v
+                 : sum_passes(k, nullptr, [=](Index p) { return u[p * ap] * v[p * bp]; });
+    }
+  }
+}
+
+/// A convolution of one sample with windows of one element: a product over all channels at once.
+inline void pointwise(const float* x, const float* w, Index groups, Index inputs, Index outputs,
+                      Index plane, float* y) {
+  for (Index g = 0; g < groups; ++g, x += inputs * plane) {
+    for (Index o = 0; o < outputs; ++o, w += inputs) {
+      for (Index i = 0; i < plane; ++i) {
+        *y++ = sum_passes(inputs, nullptr, [=](Index p) { return w[p] * x[p * plane + i]; });
       }
     }
   }
@@ -70,18 +128,44 @@ inline void convolution(const float* x, const float* w, const std::int32_t* at, 
                         Index inputs, Index outputs, Index taps, Index points, Index plane,
                         float* y) {
   const Index most = 256 / taps > 1 ? 256 / taps : 1, parts = (inputs + most - 1) / most;
-  for (Index g = 0; g < groups; ++g) {
-    for (Index part = 0; part < parts; ++part) {
-      const Index first = inputs * part / parts, last = inputs * (part + 1) / parts;
-      const float* from = x + (g * inputs + first) * plane;
-      product(
-          w + (g * outputs * inputs + first) * taps, inputs * taps, outputs, points,
-          (last - first) * taps, part > 0,
-          [=](Index p, Index i) {
+  for (Index g = 0; g < groups; ++g, x += inputs * plane) {
+    for (Index o = 0; o < outputs; ++o, w += inputs * taps) {
+      for (Index i = 0; i < points; ++i, ++y) {
+        for (Index part = 0; part < parts; ++part) {
+          const Index first = inputs * part / parts, last = inputs * (part + 1) / parts;
+          const float *from = x + first * plane, *weight = w + first * taps;
+          const auto term = [=](Index p) {
             const Index source = at[p % taps * points + i];
-            return source < 0 ? 0.0F : from[p / taps * plane + source];
-          },
-          y + g * outputs * points, points, 1);
+            return weight[p] * (source < 0 ? 0.0F : from[p / taps * plane + source]);
+          };
+          *y = sum_passes((last - first) * taps, part > 0 ? y : nullptr, term);
+        }
+      }
+    }
+  }
+}
+
+/// A transposed convolution of one sample, y spread over the windows of x: panels of 32 points, in
+/// each tap by tap (kernels/convolution.cpp). `at` as in convolution.
+inline void convolution_input(const float* y, const float* w, const std::int32_t* at, Index groups,
+                              Index inputs, Index outputs, Index taps, Index points, Index plane,
+                              float* x) {
+  for (Index i = 0; i < groups * inputs * plane; ++i) x[i] = 0;
+  for (Index g = 0; g < groups; ++g, y += outputs * points, w += outputs * inputs * taps) {
+    for (Index c = 0; c < inputs; ++c, x += plane) {
+      for (Index first = 0; first < points; first += 32) {
+        const Index end = first + 32 < points ? first + 32 : points;
+        for (Index tap = 0; tap < taps; ++tap) {
+          for (Index i = first; i < end; ++i) {
+            const Index to = at[tap * points + i];
+            if (to < 0) continue;
+            const float* weight = w + c * taps + tap;
+            x[to] += sum_passes(outputs, nullptr, [=](Index o) {
+              return weight[o * inputs * taps] * y[o * points + i];
+            });
+          }
+        }
+      }
     }
   }
 }
@@ -167,6 +251,66 @@ inline void softmax(const float* x, Index rows, Index n, bool log, float* y) {
     } else {
       const float scale = static_cast<float>(1 / sum_run(term, n));
       for (Index i = 0; i < n; ++i) y[i] = math::exp(x[i] - m) * scale;
+    }
+  }
+}
+
+/// The same along an axis that others follow.
+inline void softmax_across(const float* x, Index outer, Index n, Index inner, bool log, float* y) {
+  for (Index o = 0; o < outer; ++o, x += n * inner, y += n * inner) {
+    for (Index e = 0; e < inner; ++e) {
+      float m = -std::numeric_limits<float>::infinity();
+      for (Index i = 0; i < n; ++i) m = x[i * inner + e] > m ? x[i * inner + e] : m;
+      double total = 0;
+      for (Index i = 0; i < n; ++i) {
+        const float v = math::exp(x[i * inner + e] - m);
+        y[i * inner + e] = log ? x[i * inner + e] - m : v;
+        total += static_cast<double>(v);
+      }
+      const float shift = static_cast<float>(std::log(total));
+      const float scale = static_cast<float>(1 / total);
+      for (Index i = 0; i < n; ++i) {
+        y[i * inner + e] = log ? y[i * inner + e] - shift : y[i * inner + e] * scale;
+      }
+    }
+  }
+}
+
+/// Σ x over axes, the last of which ends in contiguous runs; the outputs begin at `at`, the runs of
+/// each at `run` behind that.
+inline void sum_runs(const float* x, const std::int32_t* at, Index outputs, const std::int32_t* run,
+                     Index runs, Index length, float* y) {
+  for (Index i = 0; i < outputs; ++i) {
+    double total = 0;
+    for (Index r = 0; r < runs; ++r) {
+      const float* from = x + at[i] + run[r];
+      total += sum_run([=](Index k) { return from[k]; }, length);
+    }
+    y[i] = static_cast<float>(total);
+  }
+}
+/// The same where neighbours are summed side by side: element by element, in parts of 512.
+inline void sum_across(const float* x, const std::int32_t* at, Index outputs,
+                       const std::int32_t* element, Index elements, float* y) {
+  for (Index i = 0; i < outputs; ++i) {
+    double total = 0;
+    for (Index first = 0; first < elements; first += 512) {
+      const Index end = first + 512 < elements ? first + 512 : elements;
+      double part = 0;
+      for (Index k = first; k < end; ++k) part += static_cast<double>(x[at[i] + element[k]]);
+      total += part;
+    }
+    y[i] = static_cast<float>(total);
+  }
+}
+
+/// Rows of a table; NaN for an index that is none of its rows.
+inline void embedding(const float* table, Index rows, Index features, const std::int64_t* index,
+                      Index n, float* y) {
+  for (Index i = 0; i < n; ++i) {
+    const bool there = index[i] >= 0 && index[i] < rows;
+    for (Index k = 0; k < features; ++k) {
+      *y++ = there ? table[index[i] * features + k] : std::numeric_limits<float>::quiet_NaN();
     }
   }
 }

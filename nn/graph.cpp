@@ -172,8 +172,13 @@ Var Graph::forward_all(std::span<const Var> xs) const {
 }
 
 DType Graph::input_dtype() const {
+  return inputs_.empty() ? Module::input_dtype() : input_dtype(0);
+}
+
+DType Graph::input_dtype(std::size_t k) const {
+  const std::string& name = inputs_.at(k);
   for (const Node& n : nodes_) {
-    if (inputs_.empty() || n.inputs[0] != inputs_[0]) continue;
+    if (std::find(n.inputs.begin(), n.inputs.end(), name) == n.inputs.end()) continue;
     return children()[n.child].module->input_dtype();
   }
   return Module::input_dtype();

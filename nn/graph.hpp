@@ -51,6 +51,8 @@ class Graph : public Joining<Graph> {
   /// the modules came from texts.
   std::string describe() const override;
   DType input_dtype() const override;
+  /// The dtype of input k: that of the first node that takes it. @throws std::out_of_range.
+  DType input_dtype(std::size_t k) const;
 
   /// Names of the inputs, in order.
   const std::vector<std::string>& inputs() const { return inputs_; }

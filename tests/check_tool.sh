@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The xtape command as people use it: a run with log and picture, and every wrong use with one clear
-# line, exit code 2 and nothing written. Usage: check_tool.sh XTAPE
+# line, exit code 2 and nothing written. Usage: check_tool.sh XTAPE [CXX]
 set -u
-tool=$1
+tool=$1 cxx=${2:-c++}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
@@ -62,6 +62,36 @@ says 1 'equal neurons: 0.weight' diagnose --net '64 dense:8 relu dense:10' --ini
 says 1 'about 1e-3 is usual' diagnose --lr 100
 says 2 'begin with 64' diagnose --net '3 dense:10' --json never.json
 says 2 'from 1' diagnose --samples 0
+
+# An exported header, compiled as a user would, gives what the network gave, bit by bit.
+compiled() { # name: the header and program that were written for it
+  says 0 "namespace $1, " export "${@:2}" --out "$1.hpp" --check "$1.cpp"
+  $cxx -std=c++17 -O2 -Wall -Wextra -Werror "$1.cpp" -o "$1"
+  check "the header of $1 gives the network's bits" "$(./"$1" | grep -qx '8 samples, 0 differ'; echo $?)"
+}
+sed 's/^s = .*/&\nn = batchnorm (s)/; s/^r = relu (s)/r = relu (n)/' graph.txt >normal.txt
+says 0 'weights: net.safetensors' train --data digits --epochs 2 --net normal.txt --save net.safetensors
+compiled graph net.safetensors
+says 0 'namespace same' export net.safetensors --out other.hpp --name same
+check 'the same network, the same header' "$(diff <(sed 's/namespace graph/namespace same/' graph.hpp) other.hpp >/dev/null; echo $?)"
+sed 's/0x1\.\([0-9a-f]*\)p-3F/0x1.\1p-2F/' graph.hpp >changed.hpp
+sed 's/graph.hpp/changed.hpp/' graph.cpp >changed.cpp
+$cxx -std=c++17 changed.cpp -o changed
+check 'another weight is found' "$(./changed | grep -q ' 0 differ'; [ $? = 1 ]; echo $?)"
+says 0 'weights: ' train --data digits --epochs 1 --net '64 dense:10' --dtype f64 --save wide.safetensors
+compiled wide wide.safetensors
+compiled resumed "$(ls kept/*/checkpoint-*.safetensors | head -n 1)" --net '64 dense:128 relu dense:64 relu dense:10'
+says 2 'does not say which network it holds' export "$(ls kept/*/checkpoint-*.safetensors | head -n 1)" --out never.hpp
+says 2 'does not fit the network; other shapes: model.0.weight' export "$(ls kept/*/checkpoint-*.safetensors | head -n 1)" --net '64 dense:3 relu dense:64 relu dense:10' --out never.hpp
+says 2 '[net.safetensors] does not fit' export net.safetensors --net '64 dense:10' --out never.hpp
+says 2 '[missing.safetensors]' export missing.safetensors --out never.hpp
+says 2 '[no/such/net.hpp] cannot be written' export net.safetensors --out no/such/net.hpp
+says 2 "'3net' is no C++ identifier" export net.safetensors --out 3net.hpp
+says 2 '--out is required' export net.safetensors
+says 2 'line 1, column 4' export net.safetensors --net '64 dens:2' --out never.hpp
+head -c 500 net.safetensors >short.safetensors
+says 2 '[short.safetensors]' export short.safetensors --out never.hpp
+says 2 'no folder' train --save no/such/net.safetensors --log never.jsonl
 
 printf '0,0,0\n0,1,1\n1,0,1\n1,1,0\n' >xor.csv
 says 0 '4 examples to train on' train --data csv:xor.csv --test-data csv:xor.csv --epochs 2 --batch 4

@@ -66,9 +66,10 @@ class Trainer {
                    : network_text(*o.net);
     refuse_wrong_settings();  // before anything is written
     if (o.dtype == "f64") data_ = {data_.train.to(f64), data_.test.to(f64)};
-    if (const auto folder = std::filesystem::path(o.picture).parent_path();
-        !folder.empty() && !std::filesystem::is_directory(folder)) {
-      throw DataError(o.picture, "cannot be written: there is no folder " + folder.string());
+    for (const std::string& path : {o.picture, o.save}) {
+      const auto folder = std::filesystem::path(path).parent_path();
+      if (folder.empty() || std::filesystem::is_directory(folder)) continue;
+      throw DataError(path, "cannot be written: there is no folder " + folder.string());
     }
     log_.emplace(o.log);
   }
@@ -204,9 +205,18 @@ class Trainer {
     }
     log_->line(end);
     if (!o_.log.empty()) fmt::print("log: {}\n", o_.log);
+    if (!o_.save.empty()) keep(net);
     if (o_.picture.empty()) return;
     plot::save(o_.picture, curves(all.histories));
     fmt::print("picture: {}\n", o_.picture);
+  }
+
+  // Weights and running statistics, and which network they are of.
+  void keep(const nn::TextNetwork& net) const {
+    Parameters all = net.net.parameters();
+    for (const Parameter& p : net.net.buffers()) all.push_back(p);
+    io::save(o_.save, all, {.metadata = {{"network", net.text}}});
+    fmt::print("weights: {}\n", o_.save);
   }
 
   const TrainOptions& o_;
@@ -265,6 +275,7 @@ void TrainOptions::add_to(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--log", log, "write JSON lines to this file");
   app.add_option("--picture", picture, "draw loss and accuracy as SVG into this file");
+  app.add_option("--save", save, "write the weights to this safetensors file (see xtape export)");
   app.add_flag("--quiet", quiet, "no table of the layers");
 }
 

@@ -21,12 +21,13 @@ struct TrainOptions {
   std::int64_t batch = 64, early_stopping = 0;
   int epochs = 10, restarts = 1;
   std::uint64_t seed = 0;
-  std::string log, picture;
+  std::string log, picture, save;
 
   void add_to(CLI::App& app);
 };
 
-/// Trains, prints a line for each epoch, the accuracy per class at the end; writes log and picture.
+/// Trains, prints a line for each epoch, the accuracy per class at the end; writes log, picture and
+/// weights.
 int train(const TrainOptions& options);
 
 struct GradcheckCommand {

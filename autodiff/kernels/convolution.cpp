@@ -120,24 +120,9 @@ void forward(const Convolution& conv, const T* x, const T* w, T* y) {
   });
 }
 
-// With stride 1 the gradient by x is a convolution of y: taps backwards, inputs for outputs. That
-// saves adding columns up, but with many outputs there are more of them.
-bool mirrors(const Convolution& c) {
-  const Windows& w = c.windows;
-  if (c.outputs > 2 * c.inputs && !w.plain()) return false;
-  for (std::size_t i = 0; i < 3; ++i) {
-    if (w.stride[i] != 1 || w.padding[i] > (w.window[i] - 1) * w.dilation[i]) return false;
-  }
-  return true;
-}
-
+// x by the mirrored form m of c.
 template <class T>
-void mirrored(const Convolution& c, const T* y, const T* w, T* x) {
-  Convolution m{c.samples, c.groups, c.outputs, c.inputs, c.windows};
-  std::swap(m.windows.in, m.windows.out);
-  for (std::size_t i = 0; i < 3; ++i) {
-    m.windows.padding[i] = (c.windows.window[i] - 1) * c.windows.dilation[i] - c.windows.padding[i];
-  }
+void turn_and_convolve(const Convolution& c, const Convolution& m, const T* y, const T* w, T* x) {
   const std::int64_t taps = volume(c.windows.window), weights = c.outputs * c.inputs * taps;
   const Scratch<T> turned(c.groups * weights);
   T* to = turned.data();
@@ -176,7 +161,7 @@ void backward_input(const Convolution& conv, const T* y, const T* w, T* x) {
     std::fill_n(x, c.samples * c.groups * c.inputs * p.in_points, T{0});
     return;
   }
-  if (mirrors(conv)) return mirrored(conv, y, w, x);
+  if (const auto m = mirrored(conv)) return turn_and_convolve(conv, *m, y, w, x);
   const Scratch<T> turned(c.groups * c.outputs * p.rows);
   for (std::int64_t group = 0; group < c.groups; ++group) {
     transpose(c.outputs, p.rows, w + p.w_at(group), turned.data() + p.w_at(group));
@@ -191,6 +176,21 @@ void backward_input(const Convolution& conv, const T* y, const T* w, T* x) {
 }
 
 }  // namespace
+
+// With stride 1 the gradient by x is a convolution of y. That saves adding columns up, but with
+// many outputs there are more of them.
+std::optional<Convolution> mirrored(const Convolution& c) {
+  const Windows& w = c.windows;
+  if (c.outputs > 2 * c.inputs && !w.plain()) return {};
+  Convolution m{c.samples, c.groups, c.outputs, c.inputs, w};
+  std::swap(m.windows.in, m.windows.out);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::int64_t reach = (w.window[i] - 1) * w.dilation[i];
+    if (w.stride[i] != 1 || w.padding[i] > reach) return {};
+    m.windows.padding[i] = reach - w.padding[i];
+  }
+  return m;
+}
 
 void convolve(const Convolution& c, const float* x, const float* w, float* y) {
   forward(c, x, w, y);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include <xtape/autodiff/kernels/windows.hpp>
 
 // One trilinear form Σ x w y over samples, groups, channels, windows and taps, and its derivatives
@@ -20,6 +22,9 @@ void convolve(const Convolution& c, const double* x, const double* w, double* y)
 /// x from w and y: every element of y spread over its window.
 void convolve_input(const Convolution& c, const float* y, const float* w, float* x);
 void convolve_input(const Convolution& c, const double* y, const double* w, double* x);
+/// The convolution of y that convolve_input() computes x by, with taps backwards and inputs for
+/// outputs; none where it adds columns up.
+std::optional<Convolution> mirrored(const Convolution& c);
 /// w from x and y.
 void convolve_weight(const Convolution& c, const float* x, const float* y, float* w);
 void convolve_weight(const Convolution& c, const double* x, const double* y, double* w);

@@ -13,7 +13,7 @@ namespace xtape {
 
 /// Of matmul: whether a and b are taken transposed.
 std::pair<bool, bool> transposed_operands(const Attrs* matmul);
-/// Of convolution.
+/// Of convolution and convolution_input.
 const kernels::Convolution& convolution_of(const Attrs* convolution);
 /// Of max_pool_indices.
 const kernels::Pool& pool_of(const Attrs* max_pool_indices);

@@ -35,6 +35,13 @@ check 'the same seed, the same run' \
 says 0 'test accuracy: ' train --data digits --epochs 2 --optimizer adam --schedule cosine --clip 1 --early-stopping 2 --checkpoint kept
 check 'a checkpoint is kept' "$(ls kept/*/checkpoint-*.safetensors >/dev/null 2>&1; echo $?)"
 says 0 'test accuracy: ' train --data digits --epochs 3 --optimizer adam --schedule cosine --clip 1 --early-stopping 2 --checkpoint kept
+for i in $(seq 40); do echo "$i,$((i * 7 % 5)),$((i % 2))"; done >forty.csv
+says 0 'test accuracy: ' train --data csv:forty.csv --epochs 1 --checkpoint split
+says 1 "differ in 'data'" train --data csv:forty.csv --epochs 2 --seed 1 --checkpoint split
+says 0 'test accuracy: ' train --data digits --epochs 3 --optimizer adamw
+cp out decayed
+says 0 'test accuracy: ' train --data digits --epochs 3 --optimizer adamw --weight-decay 0
+check "adamw decays the weights unless told otherwise" "$(diff <(grep -o 'loss [0-9.]*' decayed) <(grep -o 'loss [0-9.]*' out) >/dev/null; [ $? = 1 ]; echo $?)"
 says 2 'nope' train --optimizer nope --log never.jsonl
 says 2 'is for --optimizer sgd' train --data digits --optimizer adam --momentum 0.9 --log never.jsonl
 says 0 'best: restart' train --data digits --epochs 1 --restarts 3 --full-batch --dtype f64 --quiet
@@ -54,6 +61,11 @@ says 2 "'nope' is not one of input, 0.weight" explain --of nope
 says 2 '3 numbers, the network has 2' explain --input 1,2,3
 says 2 "'x' is no number" explain --input 1,x
 
+says 2 'draws the paths to one element' explain --layers --svg never.svg
+says 2 'draws the paths to one element' explain --of 0.weight --svg never.svg
+says 2 'must be whole numbers' explain --of 0.weight:0.7,0
+says 2 '8192 elements: name one of them' explain --net '64 dense:128 relu dense:10' --target 1,0,0,0,0,0,0,0,0,0
+says 0 'the sum of 1 path' explain --net '2 dense:3 dropout:0.5 batchnorm dense:1' --input 1,1 --target 0 --of 0.weight:0,0 --paths 3
 deep='64 dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:64 sigmoid dense:10'
 says 1 'vanishing gradient: 0 (Dense(64 → 64))' diagnose --net "$deep" --json sick.json --svg sick.svg
 check 'the diagnosis is whole' "$(tail -n 1 sick.svg | grep -q '</svg>' && grep -q '"vanishing gradient"' sick.json; echo $?)"
@@ -72,6 +84,9 @@ compiled() { # name: the header and program that were written for it
 sed 's/^s = .*/&\nn = batchnorm (s)/; s/^r = relu (s)/r = relu (n)/' graph.txt >normal.txt
 says 0 'weights: net.safetensors' train --data digits --epochs 2 --net normal.txt --save net.safetensors
 compiled graph net.safetensors
+says 1 'large update' diagnose --weights net.safetensors --lr 100
+check 'it is the kept network' "$(grep -q 'BatchNorm' out; echo $?)"
+says 0 '100 %' explain --weights net.safetensors --loss cross_entropy --layers --of 0.a.weight
 says 0 'namespace same' export net.safetensors --out other.hpp --name same
 check 'the same network, the same header' "$(diff <(sed 's/namespace graph/namespace same/' graph.hpp) other.hpp >/dev/null; echo $?)"
 sed 's/0x1\.\([0-9a-f]*\)p-3F/0x1.\1p-2F/' graph.hpp >changed.hpp

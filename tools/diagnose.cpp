@@ -9,6 +9,8 @@ namespace xtape::tools {
 void DiagnoseCommand::add_to(CLI::App& app) {
   data.add_to(app);
   app.add_option("--net", net, "network text, or a file of it");
+  app.add_option("--weights", weights,
+                 "what train --save (or --checkpoint) kept: not a fresh network");
   app.add_option("--loss", loss, "mse, half_squared, bce, bce_logits, cross_entropy")
       ->capture_default_str();
   app.add_option("--init", init, "initialiser of the weights");
@@ -27,13 +29,15 @@ int diagnose(const DiagnoseCommand& o) {
   const std::int64_t inputs = split.train.inputs.shape()[1];
   nn::TextOptions t;
   if (!o.init.empty()) t.dense.weight_init = nn::initializer(o.init);
-  nn::TextNetwork n = nn::parse_network(
-      o.net ? network_text(*o.net)
-            : fmt::format("{} dense:128 relu dense:64 relu dense:{}", inputs, split.train.classes),
-      t);
+  nn::TextNetwork n =
+      !o.weights.empty() ? kept_network(o.weights, o.net, t)
+      : o.net            ? nn::parse_network(network_text(*o.net), t)
+              : nn::parse_network(fmt::format("{} dense:128 relu dense:64 relu dense:{}", inputs,
+                                              split.train.classes),
+                                  t);
   check_fit(n, inputs, split.train.classes);
   const nn::NamedLoss loss = nn::loss(o.loss);
-  n.net.initialize(rng.split(1));
+  if (o.weights.empty()) n.net.initialize(rng.split(1));
   const data::Dataset batch = split.train.take(0, std::min(o.samples, split.train.size()));
   const nn::Diagnosis d = nn::diagnose(n.net, loss.f, shaped(batch.inputs, n), batch.labels,
                                        {.learning_rate = o.learning_rate});

@@ -11,6 +11,7 @@ namespace xtape::tools {
 struct DiagnoseCommand {
   DataOptions data;
   std::optional<std::string> net;  ///< Unless given: two hidden ReLU layers that fit the data.
+  std::string weights;             ///< What `train` kept. Empty: freshly drawn ones.
   std::string loss = "cross_entropy";
   std::string init;  ///< Empty: xavier_uniform.
   std::int64_t samples = 64;

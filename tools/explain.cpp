@@ -1,5 +1,6 @@
 #include "explain.hpp"
 
+#include <cmath>
 #include <fmt/format.h>
 #include <sstream>
 
@@ -7,6 +8,10 @@
 
 namespace xtape::tools {
 namespace {
+
+constexpr const char* kUsual = "2 dense:2 sigmoid dense:2 sigmoid";
+// Of a parameter that is explained element by element without being asked for one.
+constexpr std::int64_t kMostElements = 64;
 
 std::vector<double> numbers(const char* option, const std::string& text) {
   std::vector<double> out;
@@ -39,6 +44,16 @@ Tensor row(const char* option, const std::string& text, const Shape& shape, Rng 
   return x;
 }
 
+Tensor target(const ExplainCommand& o, const Shape& outputs, const Rng& rng) {
+  if (o.loss != "cross_entropy") return row("--target", o.target, outputs, rng);
+  const std::vector<double> label =
+      o.target.empty() ? std::vector<double>{0} : numbers("--target", o.target);
+  if (label.size() != 1 || label[0] != std::floor(label[0]) || std::abs(label[0]) > 1e9) {
+    throw ParseError("--target", "'" + o.target + "': cross_entropy wants the number of a class");
+  }
+  return Tensor(std::initializer_list<detail::Number>{label[0]}, i64);
+}
+
 /// What "0.weight:0,1" names: a parameter or "input", and one element or all.
 struct Target {
   std::string name;
@@ -50,6 +65,9 @@ Target target_of(const std::string& text) {
   if (colon == std::string::npos) return t;
   Shape at;
   for (const double i : numbers("--of", text.substr(colon + 1))) {
+    if (i != std::floor(i) || std::abs(i) > 1e15) {
+      throw ParseError("--of", "'" + text + "': positions must be whole numbers, 0.weight:0,1");
+    }
     at.push_back(static_cast<std::int64_t>(i));
   }
   t.element = at;
@@ -68,6 +86,20 @@ Var find(const nn::Module& net, const Var& x, const std::string& name) {
   throw ParseError("--of", "'" + name + "' is not one of " + names);
 }
 
+// Before anything is written.
+void check_output(const ExplainCommand& o, const Target& of, const Var& by) {
+  if (!o.svg.empty() && (o.layers || !of.element)) {
+    throw ParseError("--svg", "draws the paths to one element: write --of " +
+                                  (of.name.empty() ? "0.weight" : of.name) +
+                                  ":0,0, without --layers");
+  }
+  if (o.layers || of.element || by.value().size() <= kMostElements) return;
+  throw ParseError("--of", std::to_string(by.value().size()) +
+                               " elements: name one of them, as in " +
+                               (of.name.empty() ? "0.weight" : of.name) +
+                               ":0,0, or take --layers for all of them together");
+}
+
 std::string json_of(const std::vector<Explanation>& list) {
   std::string s = "[";
   for (std::size_t k = 0; k < list.size(); ++k) s += (k ? ",\n" : "") + list[k].json();
@@ -77,10 +109,15 @@ std::string json_of(const std::vector<Explanation>& list) {
 }  // namespace
 
 void ExplainCommand::add_to(CLI::App& app) {
-  app.add_option("--net", net, "network text, or a file of it")->capture_default_str();
-  app.add_option("--loss", loss, "mse, half_squared, bce, bce_logits")->capture_default_str();
+  app.add_option("--net", net,
+                 "network text, or a file of it (default: " + std::string(kUsual) + ")");
+  app.add_option("--weights", weights,
+                 "what train --save (or --checkpoint) kept: not a fresh network");
+  app.add_option("--loss", loss, "mse, half_squared, bce, bce_logits, cross_entropy")
+      ->capture_default_str();
   app.add_option("--input", input, "numbers with commas (default: random)");
-  app.add_option("--target", target, "numbers with commas (default: random)");
+  app.add_option("--target", target,
+                 "numbers with commas (default: random); of cross_entropy a class");
   app.add_option(
       "--of", of,
       "parameter and element, such as 0.weight:0,1, or input:0; without an element: all");
@@ -98,21 +135,24 @@ int explain(const ExplainCommand& o) {
   nn::TextOptions t;
   t.dense.dtype = f64;
   if (!o.init.empty()) t.dense.weight_init = nn::initializer(o.init);
-  nn::TextNetwork n = nn::parse_network(network_text(o.net), t);
+  nn::TextNetwork n = o.weights.empty() ? nn::parse_network(network_text(o.net.value_or(kUsual)), t)
+                                        : kept_network(o.weights, o.net, t);
   if (n.samples.size() != 1) throw ParseError("--net", "the network must have one input");
   const nn::NamedLoss loss = nn::loss(o.loss);
   const Rng rng(o.seed);
-  n.net.initialize(rng.split(1));
+  if (o.weights.empty()) n.net.initialize(rng.split(1));
+  n.net.eval();  // the network itself, without the noise of training
   Shape batch{1};
   for (const std::int64_t extent : n.samples[0]) batch.push_back(extent);
   const auto hooks = nn::label_outputs(n.net);
   Tape tape;
   const Var x = tape.variable(row("--input", o.input, batch, rng.split(2)), "input");
   const Var y = n.net(x);
-  const Var cost = loss.f(y, row("--target", o.target, y.shape(), rng.split(3)));
+  const Var cost = loss.f(y, target(o, y.shape(), rng.split(3)));
   tape.label(cost, "loss");
   const Target of = target_of(o.of);
   const Var by = find(n.net, x, of.name);
+  check_output(o, of, by);
   const ExplainOptions options{.paths = o.paths, .every_step = o.every_step};
   if (!o.dot.empty()) plot::save(o.dot, tape.dot());
   if (o.layers) {

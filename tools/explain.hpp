@@ -2,12 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace xtape::tools {
 
 struct ExplainCommand {
-  std::string net = "2 dense:2 sigmoid dense:2 sigmoid";
+  std::optional<std::string> net;  ///< Unless given: 2-2-2 with sigmoids.
+  std::string weights;             ///< What `train` kept. Empty: freshly drawn ones.
   std::string loss = "half_squared";
   std::string input, target, of;  ///< Empty: drawn at random; all of the first parameter.
   std::string init;

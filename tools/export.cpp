@@ -15,36 +15,6 @@
 namespace xtape::tools {
 namespace {
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string s;
-  for (const std::string& w : words) s += (s.empty() ? "" : ", ") + w;
-  return s;
-}
-
-// The network of a file, with its weights; checkpoints of a training hold them under "model.".
-nn::TextNetwork load(const ExportCommand& o) {
-  const io::Safetensors file = io::load_safetensors(o.weights);
-  const auto said = file.metadata.find("network");
-  if (!o.net && said == file.metadata.end()) {
-    throw ParseError("--net", o.weights + " does not say which network it holds: give its text");
-  }
-  nn::TextNetwork n = nn::parse_network(o.net ? network_text(*o.net) : said->second);
-  const auto in_model = [](const io::NamedTensor& t) { return t.name.rfind("model.", 0) == 0; };
-  if (std::any_of(file.tensors.begin(), file.tensors.end(), in_model)) {
-    io::Checkpoint checkpoint;
-    checkpoint.add("model", n.net.parameters()).add("model", n.net.buffers());
-    const io::LoadReport r = checkpoint.load(o.weights, {.strict = false, .convert = true});
-    std::string why = r.missing.empty() ? "" : "; missing: " + joined(r.missing);
-    if (!r.mismatched.empty()) why += "; other shapes: " + joined(r.mismatched);
-    if (!why.empty()) throw DataError(o.weights, "does not fit the network" + why);
-    return n;
-  }
-  Parameters all = n.net.parameters();
-  for (const Parameter& p : n.net.buffers()) all.push_back(p);
-  io::load(o.weights, all, {.convert = true});
-  return n;
-}
-
 std::string name_of(const ExportCommand& o) {
   const std::string name = o.name.empty() ? std::filesystem::path(o.out).stem().string() : o.name;
   const auto word = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
@@ -141,7 +111,7 @@ void ExportCommand::add_to(CLI::App& app) {
 
 int export_network(const ExportCommand& o) {
   const std::string name = name_of(o);
-  nn::TextNetwork n = load(o);
+  nn::TextNetwork n = kept_network(o.weights, o.net, {});
   std::string header;
   try {
     header = nn::export_predictor(n.net, std::span<const Shape>(n.samples), name);

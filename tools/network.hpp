@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 
 #include <xtape/xtape.hpp>
@@ -19,6 +20,12 @@ inline std::string network_text(const std::string& net) {
   if (!file) throw DataError(net, "cannot be read");
   return text;
 }
+
+/// The network of a file of `train --save`, or of a checkpoint (which holds it under "model.", and
+/// does not say what it is: `net` does), with its weights, converted to the dtype of the options.
+/// @throws ParseError, DataError.
+nn::TextNetwork kept_network(const std::string& weights, const std::optional<std::string>& net,
+                             const nn::TextOptions& options);
 
 /// Samples of data, vectors, in the shape that the network takes.
 inline Tensor shaped(const Tensor& x, const nn::TextNetwork& n) {

@@ -22,8 +22,9 @@ std::unique_ptr<optim::Optimizer> plain(const Parameters& parameters, const Trai
   if (o.momentum != 0 || o.nesterov) {
     throw ParseError("--momentum", "is for --optimizer sgd, not " + o.optimizer);
   }
-  return std::make_unique<O>(parameters, Options{.learning_rate = o.learning_rate.value_or(1e-3),
-                                                 .weight_decay = o.weight_decay});
+  Options own{.learning_rate = o.learning_rate.value_or(1e-3)};
+  if (o.weight_decay) own.weight_decay = *o.weight_decay;
+  return std::make_unique<O>(parameters, own);
 }
 
 std::unique_ptr<optim::Optimizer> optimizer(const Parameters& p, const TrainOptions& o) {
@@ -35,7 +36,7 @@ std::unique_ptr<optim::Optimizer> optimizer(const Parameters& p, const TrainOpti
   return std::make_unique<optim::SGD>(
       p, optim::SGDOptions{.learning_rate = o.learning_rate.value_or(0.1),
                            .momentum = o.momentum,
-                           .weight_decay = o.weight_decay,
+                           .weight_decay = o.weight_decay.value_or(0),
                            .nesterov = o.nesterov});
 }
 
@@ -132,7 +133,7 @@ class Trainer {
                 {"batch", o_.full_batch ? data_.train.size() : o_.batch},
                 {"learning_rate", optimizer(net.net.parameters(), o_)->learning_rate()},
                 {"momentum", o_.momentum},
-                {"weight_decay", o_.weight_decay},
+                {"weight_decay", o_.weight_decay ? json(*o_.weight_decay) : json()},
                 {"seed", o_.seed},
                 {"dtype", o_.dtype}});
   }
@@ -263,7 +264,7 @@ void TrainOptions::add_to(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--momentum", momentum)->capture_default_str();
   app.add_flag("--nesterov", nesterov);
-  app.add_option("--weight-decay", weight_decay)->capture_default_str();
+  app.add_option("--weight-decay", weight_decay, "0.01 for adamw, else 0");
   app.add_option("--batch", batch, "examples per step")
       ->check(whole_from(1))
       ->capture_default_str();

@@ -16,7 +16,8 @@ struct TrainOptions {
   std::string dtype = "f32";
   std::string optimizer = "sgd", schedule = "constant", checkpoint;
   std::optional<double> learning_rate;  ///< Unless given: what suits the optimizer.
-  double lr_decay = 1, momentum = 0, weight_decay = 0, clip = 0;
+  std::optional<double> weight_decay;   ///< Unless given: what the optimizer has.
+  double lr_decay = 1, momentum = 0, clip = 0;
   bool nesterov = false, full_batch = false, quiet = false;
   std::int64_t batch = 64, early_stopping = 0;
   int epochs = 10, restarts = 1;

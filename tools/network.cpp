@@ -1,0 +1,40 @@
+#include "network.hpp"
+
+#include <algorithm>
+
+namespace xtape::tools {
+namespace {
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string s;
+  for (const std::string& w : words) s += (s.empty() ? "" : ", ") + w;
+  return s;
+}
+
+}  // namespace
+
+nn::TextNetwork kept_network(const std::string& weights, const std::optional<std::string>& net,
+                             const nn::TextOptions& options) {
+  const io::Safetensors file = io::load_safetensors(weights);
+  const auto said = file.metadata.find("network");
+  if (!net && said == file.metadata.end()) {
+    throw ParseError("--net", weights + " does not say which network it holds: give its text");
+  }
+  nn::TextNetwork n = nn::parse_network(net ? network_text(*net) : said->second, options);
+  const auto in_model = [](const io::NamedTensor& t) { return t.name.rfind("model.", 0) == 0; };
+  if (std::any_of(file.tensors.begin(), file.tensors.end(), in_model)) {
+    io::Checkpoint checkpoint;
+    checkpoint.add("model", n.net.parameters()).add("model", n.net.buffers());
+    const io::LoadReport r = checkpoint.load(weights, {.strict = false, .convert = true});
+    std::string why = r.missing.empty() ? "" : "; missing: " + joined(r.missing);
+    if (!r.mismatched.empty()) why += "; other shapes: " + joined(r.mismatched);
+    if (!why.empty()) throw DataError(weights, "does not fit the network" + why);
+    return n;
+  }
+  Parameters all = n.net.parameters();
+  for (const Parameter& p : n.net.buffers()) all.push_back(p);
+  io::load(weights, all, {.convert = true});
+  return n;
+}
+
+}  // namespace xtape::tools

@@ -369,9 +369,11 @@ void Tape::store(const Parameter& p, const Var& value) {
   // A node of its own: gradients by the parameter's new value end here.
   const Var cut = stop_gradient(value);
   nodes_[cut.index_].requires_grad = !p.frozen();
-  superseded_.emplace_back(p, parameters_[p.id()].current);
-  parameters_[p.id()].current = cut.index_;
-  std::erase_if(stores_, [&](const Store& s) { return s.target == p; });
+  auto& place = parameters_[p.id()];
+  superseded_.emplace_back(p, place.current);
+  const bool again = place.current != place.leaf;
+  if (again) std::erase_if(stores_, [&](const Store& s) { return s.target == p; });
+  place.current = cut.index_;
   stores_.push_back({p, cut.index_});
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
@@ -45,9 +46,11 @@ Var Update::set(std::size_t k, const Var& value) {
 void Optimizer::add_group(const Parameters& parameters, const GroupSpec& spec) {
   check_rate(spec.learning_rate);
   std::int64_t position = 0;
+  std::unordered_set<const void*> known;
+  for (const Parameter& p : parameters_) known.insert(p.id());
   for (const Parameter& p : parameters) {
     p.value();  // throws for an empty handle
-    if (std::find(parameters_.begin(), parameters_.end(), p) != parameters_.end()) {
+    if (!known.insert(p.id()).second) {
       throw ValueError(p.name(), "stands twice among the parameters of an optimizer");
     }
     Slot slot{groups_.size(), position++, {}, {}};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <utility>
 
 #include <xtape/autodiff/kernels/convolution.hpp>
@@ -21,6 +22,8 @@ const kernels::Pool& pool_of(const Attrs* max_pool_indices);
 std::pair<int, const AxisMap&> axis_map_of(const Attrs* map_axis);
 /// Of clamp: the bounds.
 std::pair<double, double> bounds_of(const Attrs* clamp);
+/// Of slice: where its elements begin, when they follow one another in the whole.
+std::optional<std::int64_t> contiguous_part_of(const Attrs* slice);
 /// Of standardize.
 struct Standardization {
   const Axes& axes;  ///< Those of a group.

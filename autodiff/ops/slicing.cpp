@@ -4,6 +4,7 @@
 
 #include <xtape/autodiff/kernels/copy.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
@@ -156,6 +157,18 @@ SliceAttrs resolve(const std::vector<Slice>& slices, const Shape& whole) {
 }
 
 }  // namespace
+
+// Of the axes of more than one element, all but the first have to be whole.
+std::optional<std::int64_t> contiguous_part_of(const Attrs* slice) {
+  const auto& s = get_attrs<SliceAttrs>(slice);
+  bool begun = false;
+  for (int i = 0; i < s.whole.rank(); ++i) {
+    if (begun && s.length[i] != s.whole[i]) return {};
+    if (s.length[i] > 1 && s.step[i] != 1) return {};
+    begun |= s.length[i] != 1;
+  }
+  return Window(s).first;
+}
 
 Var slice(const Var& x, const std::vector<Slice>& slices) {
   return slice(x, resolve(slices, x.shape()));

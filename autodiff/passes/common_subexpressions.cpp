@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include <xtape/autodiff/passes/passes.hpp>
@@ -11,6 +14,8 @@ namespace {
 // Larger constants are compared by identity only: a look at every element would cost more than it
 // saves.
 constexpr std::size_t kCompared = 4096;
+// As many bytes tell constants apart.
+constexpr std::size_t kHashed = 256;
 
 bool same(const Node& a, const Node& b) {
   if (a.kind != b.kind || a.op != b.op || a.spec != b.spec || a.in != b.in) return false;
@@ -29,10 +34,14 @@ std::size_t hash(const Node& n) {
   for (const Id i : n.in) mix(i);
   for (const std::int64_t d : n.spec.shape) mix(static_cast<std::size_t>(d));
   mix(static_cast<std::size_t>(n.spec.dtype));
+  if (n.kind == Node::Kind::input) mix(n.input);
   if (n.kind == Node::Kind::parameter) mix(reinterpret_cast<std::size_t>(n.parameter.id()));
-  if (n.kind == Node::Kind::constant && n.spec.shape.size() == 1) {
-    mix(std::hash<double>()(n.constant.flat(0)));
+  if (n.kind == Node::Kind::constant) {
+    const auto* bytes = static_cast<const char*>(n.constant.raw());
+    mix(std::hash<std::string_view>()({bytes, std::min(n.spec.nbytes(), kHashed)}));
   }
+  // Equal attributes are written alike. Who makes a check stands there, too, but does not matter.
+  if (n.attrs && !n.op->checks) mix(std::hash<std::string>()(n.attrs->str()));
   return h;
 }
 

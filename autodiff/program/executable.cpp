@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <xtape/autodiff/error.hpp>
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/program/executable.hpp>
 
 namespace xtape::program {
@@ -49,6 +50,37 @@ struct KernelStep final : Step {
   std::byte* out = nullptr;
 };
 
+// Slices that are copied as they lie.
+struct PartsStep final : Step {
+  using Step::Step;
+  void run() override {
+    for (const Part& p : parts) {
+      if (p.bytes == 4) {
+        std::memcpy(p.to, p.from + p.first, 4);
+      } else {
+        std::memcpy(p.to, p.from + p.first, p.bytes);
+      }
+    }
+  }
+  void open(const Graph& g, const std::vector<Id>& members, std::vector<Binding>& bindings) {
+    parts.resize(members.size());
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      const Node& n = g.nodes[members[k]];
+      const auto first = static_cast<std::size_t>(*contiguous_part_of(n.attrs.get()));
+      parts[k].first = first * size_of(n.spec.dtype);
+      parts[k].bytes = n.spec.nbytes();
+      bindings.push_back({&parts[k].from, g.root(n.in[0])});
+      bindings.push_back({&parts[k].to, members[k]});
+    }
+  }
+
+  struct Part {
+    std::byte *from = nullptr, *to = nullptr;
+    std::size_t first = 0, bytes = 0;
+  };
+  std::vector<Part> parts;
+};
+
 // The checks that can be made at the same time.
 struct CheckStep final : Step {
   using Step::Step;
@@ -87,6 +119,12 @@ Executable::Executable(Graph g, const Passes& passes)
       for (std::size_t k = 0; k < unit.members.size(); ++k) {
         step->checks[k].open(g_, unit.members[k], bindings[u]);
       }
+      steps_.push_back(std::move(step));
+      continue;
+    }
+    if (unit.kind == Unit::Kind::parts) {
+      auto step = std::make_unique<PartsStep>(u);
+      step->open(g_, unit.members, bindings[u]);
       steps_.push_back(std::move(step));
       continue;
     }
@@ -183,6 +221,7 @@ void Executable::find_arguments(std::span<const Argument> arguments) {
     });
     move(inputs_[k], &numbers_[k]);
   }
+  arguments_.assign(inputs_.size(), [&](std::size_t k) { return inputs_[k].now; });
 }
 
 bool Executable::parameters_fit() const {
@@ -211,15 +250,11 @@ void Executable::check_parameters(const std::string& program) const {
   }
 }
 
-bool Executable::is_argument(const void* p) const {
-  return std::any_of(inputs_.begin(), inputs_.end(), [&](const Slot& s) { return s.now == p; });
-}
-
 void Executable::find_parameters() {
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     Parameter& p = layout_.parameters[k];
     // What a run changes must not be shared, nor be an argument: a value once seen stays.
-    if (layout_.stored[k] && is_argument(p.value().raw())) retired_.push_back(p.value());
+    if (layout_.stored[k] && arguments_.contains(p.value().raw())) retired_.push_back(p.value());
     move(parameters_[k],
          layout_.stored[k] ? detail::unshared(p) : const_cast<void*>(p.value().raw()));
   }
@@ -229,7 +264,7 @@ void Executable::find_outputs(std::vector<Tensor>& outputs) {
   for (std::size_t k = 0; k < outputs_.size(); ++k) {
     const Spec& spec = g_.nodes[g_.outputs[k]].spec;
     Tensor& t = outputs[k];
-    if (t.defined() && is_argument(t.raw())) retired_.push_back(t);
+    if (t.defined() && arguments_.contains(t.raw())) retired_.push_back(t);
     if (!t.defined() || !t.unique()) t = Tensor::empty(spec.shape, spec.dtype);
     move(outputs_[k], t.raw());
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <memory>
 #include <span>
 #include <vector>
@@ -47,6 +49,29 @@ struct Layout {
 };
 Layout make_layout(const Graph& g, const Units& units, bool in_place);
 
+/// Addresses, to ask whether one is among them; the memory is taken once.
+class Addresses {
+ public:
+  /// Forgets all and takes those of `n` new ones.
+  template <class At>
+  void assign(std::size_t n, At&& at) {
+    if (table_.size() < 2 * n) table_.resize(std::bit_ceil(2 * n));
+    std::fill(table_.begin(), table_.end(), nullptr);
+    for (std::size_t k = 0; k < n; ++k) table_[place(at(k))] = at(k);
+  }
+  bool contains(const void* p) const { return !table_.empty() && table_[place(p)] == p; }
+
+ private:
+  // Where p is, or would be: at most half of the table is taken.
+  std::size_t place(const void* p) const {
+    const std::size_t mask = table_.size() - 1;
+    std::size_t i = reinterpret_cast<std::uintptr_t>(p) * 0x9E3779B97F4A7C15U >> 32 & mask;
+    while (table_[i] && table_[i] != p) i = (i + 1) & mask;
+    return i;
+  }
+  std::vector<const void*> table_;
+};
+
 /// A graph, planned: units in order, memory in one arena, and the loop over the steps.
 class Executable {
  public:
@@ -82,7 +107,6 @@ class Executable {
   void bind_copies(const std::vector<Layout::Copy>& plan, std::vector<Copy>& out);
   static void move(Slot& slot, void* to);
   void find_arguments(std::span<const Argument> arguments);
-  bool is_argument(const void* p) const;
   void find_parameters();
   void find_outputs(std::vector<Tensor>& outputs);
 
@@ -92,6 +116,7 @@ class Executable {
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<Copy> early_, late_;
   std::vector<Slot> inputs_, parameters_, outputs_;
+  Addresses arguments_;          // where the inputs of this run lie
   std::vector<double> numbers_;  // plain numbers given as arguments, in the argument's dtype
   std::vector<Tensor> retired_;  // argument memory that outputs or parameters had, during a run
   Tensor arena_;

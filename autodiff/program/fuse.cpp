@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
+#include <xtape/autodiff/ops/attributes.hpp>
 #include <xtape/autodiff/program/units.hpp>
 
 namespace xtape::program {
@@ -70,6 +73,8 @@ class Fuser {
   Fuser(const Graph& g, bool fuse) : g_(g), fuse_(fuse) {
     out_.unit_of.assign(g.nodes.size(), kNone);
     out_.form.assign(g.nodes.size(), Form::full);
+    clear_.resize(g.nodes.size());
+    std::iota(clear_.begin(), clear_.end(), Id{0});
   }
 
   Units run() {
@@ -83,6 +88,7 @@ class Fuser {
       for (const Id i : out_.units[u].members) out_.unit_of[i] = u;
     }
     schedule(g_, out_);
+    find_chains(g_, out_, fuse_);
     return std::move(out_);
   }
 
@@ -91,6 +97,12 @@ class Fuser {
   static constexpr int kMaxVisits = 4000;
   static constexpr std::size_t kMaxMerged = 512;  // each merge looks at every member again
 
+  static constexpr std::size_t kSmallPart = 1024;  // bytes that take less time than a step
+
+  bool is_part(const Node& n) const {
+    return fuse_ && n.op == &slice_ && n.spec.nbytes() <= kSmallPart && n.spec.nbytes() > 0 &&
+           contiguous_part_of(n.attrs.get());
+  }
   static bool groupable(const Node& n) {
     return (n.op->block && n.op->arity <= 3) || n.op->reducer;
   }
@@ -100,7 +112,7 @@ class Fuser {
     const Node& n = g_.nodes[i];
     Unit u;
     u.members = {i};
-    u.kind = n.op->checks ? Unit::Kind::check : Unit::Kind::kernel;
+    u.kind = n.op->checks ? Unit::Kind::check : is_part(n) ? Unit::Kind::parts : Unit::Kind::kernel;
     if (groupable(n)) {
       Space s{n.op->block ? size(i) : size(n.in[0]), 0, false};
       if (fits(i, s, kNone)) {
@@ -131,7 +143,7 @@ class Fuser {
       unit.rows = s.rows;
       unit.members.push_back(i);
       out_.unit_of[i] = u;
-      note_wide(u);
+      note_span(u);
       for (const Id other : candidates) {
         if (other != u) merge(u, other);
       }
@@ -198,12 +210,9 @@ class Fuser {
 
   // Whether some unit of `todo` depends on unit `from`.
   bool reaches(Id from, std::vector<Id> todo) {
-    const Id first = out_.units[from].members.front();
-    // What is older than all of `from` depends on it only through a unit that is old and young.
-    const bool straddled = std::any_of(wide_.begin(), wide_.end(), [&](Id w) {
-      const std::vector<Id>& m = out_.units[w].members;
-      return w != from && !m.empty() && m.front() < first && m.back() >= first;
-    });
+    // What ends before a node that no unit straddles depends on nothing that begins with it or
+    // later: a way there would have to lead through a unit that is older and younger than the node.
+    const Id first = clear_until(out_.units[from].members.front());
     visited_.resize(out_.units.size(), 0);
     ++visit_;
     int visits = 0;
@@ -211,7 +220,7 @@ class Fuser {
       const Id u = todo.back();
       todo.pop_back();
       if (u == from) return true;
-      if (visited_[u] == visit_ || (!straddled && last_of(u) < first)) continue;
+      if (visited_[u] == visit_ || last_of(u) < first) continue;
       visited_[u] = visit_;
       if (++visits > kMaxVisits) return true;
       for (const Id m : out_.units[u].members) {
@@ -220,11 +229,18 @@ class Fuser {
     }
     return false;
   }
-  // Units between whose members others have begun.
-  void note_wide(Id u) {
-    if (u + 1 < out_.units.size() && std::find(wide_.begin(), wide_.end(), u) == wide_.end()) {
-      wide_.push_back(u);
-    }
+  // The last node up to i that no unit straddles, which is to have a member before it and to end
+  // with it or later.
+  Id clear_until(Id i) {
+    Id root = i;
+    while (clear_[root] != root) root = clear_[root];
+    while (clear_[i] != root) i = std::exchange(clear_[i], root);
+    return root;
+  }
+  // Units only grow, so that each node is straddled for good from some time on.
+  void note_span(Id u) {
+    const std::vector<Id>& m = out_.units[u].members;
+    for (Id i = clear_until(m.back()); i > m.front(); i = clear_until(i)) clear_[i] = i - 1;
   }
   Id last_of(Id u) const { return out_.units[u].members.back(); }
 
@@ -245,27 +261,31 @@ class Fuser {
     Unit all = a;
     all.members.insert(all.members.end(), b.members.begin(), b.members.end());
     std::sort(all.members.begin(), all.members.end());
-    const std::vector<Form> forms = out_.form;
-    for (const Id m : all.members) out_.unit_of[m] = u;
+    std::vector<Form> forms;
+    for (const Id m : all.members) {
+      forms.push_back(out_.form[m]);
+      out_.unit_of[m] = u;
+    }
     Space s{a.n, 0, false};
     const bool fit =
         std::all_of(all.members.begin(), all.members.end(), [&](Id m) { return fits(m, s, u); });
     if (!fit) {
       for (const Id m : b.members) out_.unit_of[m] = other;
-      out_.form = forms;
+      for (std::size_t k = 0; k < forms.size(); ++k) out_.form[all.members[k]] = forms[k];
       return;
     }
     all.cols = s.cols;
     all.rows = s.rows;
     a = std::move(all);
     b.members.clear();
-    note_wide(u);
+    note_span(u);
   }
 
   const Graph& g_;
   bool fuse_;
+  const Op& slice_ = *find_op("slice");
   Units out_;
-  std::vector<Id> wide_;
+  std::vector<Id> clear_;  // by node: itself, or where to look on for one that is not straddled
   std::vector<std::uint32_t> visited_;
   std::uint32_t visit_ = 0;
 };

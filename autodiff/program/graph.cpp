@@ -1,3 +1,5 @@
+#include <unordered_map>
+
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/program/graph.hpp>
 #include <xtape/autodiff/rewrite.hpp>
@@ -59,19 +61,18 @@ Var Capture::leaf(const Node& n) {
 namespace {
 
 // A user who writes Var(p.value()) means p, whose value will change.
-void check_constant(const Tensor& t, const Parameters& read) {
+void check_constant(const Tensor& t, const std::unordered_map<const void*, Parameter>& read) {
   if (t.is_symbolic()) {
     throw TapeError("compile",
                     "the value() of a recorded operation is used as a constant: use "
                     "the Var");
   }
-  for (const Parameter& p : read) {
-    if (!t.shares_memory_with(p.value())) continue;
-    throw TapeError("compile", "the value of parameter '" + p.name() +
-                                   "' is used as a constant and would stay what it is now: use the "
-                                   "parameter itself, or no_grad(p); p.value().clone() for a "
-                                   "constant");
-  }
+  const auto p = read.find(t.raw());
+  if (p == read.end() || t.size() == 0) return;
+  throw TapeError("compile", "the value of parameter '" + p->second.name() +
+                                 "' is used as a constant and would stay what it is now: use the "
+                                 "parameter itself, or no_grad(p); p.value().clone() for a "
+                                 "constant");
 }
 
 }  // namespace
@@ -79,9 +80,9 @@ void check_constant(const Tensor& t, const Parameters& read) {
 Graph Capture::finish(const std::vector<Var>& outputs) {
   Graph g;
   g.inputs = inputs_;
-  Parameters read;
+  std::unordered_map<const void*, Parameter> read;  // by the place of their elements
   for (const Tape::Node& n : tape_.nodes_) {
-    if (const Parameter* p = Tape::parameter_of(n)) read.push_back(*p);
+    if (const Parameter* p = Tape::parameter_of(n)) read.emplace(p->value().raw(), *p);
   }
   for (Id i = 0; i < tape_.size(); ++i) {
     const Tape::Node& n = tape_.nodes_[i];

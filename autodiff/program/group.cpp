@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <xtape/autodiff/program/group.hpp>
@@ -22,21 +23,21 @@ namespace {
 using Position = Group::Position;
 
 void run_op(const Instruction& i, Position p, std::int64_t cols) {
-  const void* in[3];
+  const void* in[Instruction::kMaxOperands];
   if (i.each_row) {
     // Long rows are runs of their own: an operand of one row or one element needs no copies then.
     std::byte* out = p.at(i.out);
-    const std::byte* from[3];
-    for (int k = 0; k < i.op->arity; ++k) from[k] = p.at(i.in[k]);
+    const std::byte* from[Instruction::kMaxOperands];
+    for (int k = 0; k < i.operands; ++k) from[k] = p.at(i.in[k]);
     const std::int64_t n = std::min(cols, p.count);
     for (std::int64_t r = 0; r < p.rows; ++r) {
-      for (int k = 0; k < i.op->arity; ++k) in[k] = from[k] + r * i.in[k].next_row;
-      i.op->block({out + r * i.out.next_row, in, i.step, n, i.dtype, i.attrs});
+      for (int k = 0; k < i.operands; ++k) in[k] = from[k] + r * i.in[k].next_row;
+      i.block({out + r * i.out.next_row, in, i.step(), n, i.dtype, i.attrs});
     }
     return;
   }
-  for (int k = 0; k < i.op->arity; ++k) in[k] = p.at(i.in[k]);
-  i.op->block({p.at(i.out), in, i.step, i.by_row ? p.rows : p.count, i.dtype, i.attrs});
+  for (int k = 0; k < i.operands; ++k) in[k] = p.at(i.in[k]);
+  i.block({p.at(i.out), in, i.step(), i.by_row ? p.rows : p.count, i.dtype, i.attrs});
 }
 
 template <class U>
@@ -85,6 +86,19 @@ void accumulate(const Instruction& i, const Position& p, std::byte* acc, std::in
 }
 
 }  // namespace
+
+// One table for all, so that it stays in the cache.
+const std::int64_t* Instruction::step() const {
+  using Steps = std::array<std::int64_t, kMaxOperands>;
+  static constexpr auto kSteps = [] {
+    std::array<Steps, 1U << kMaxOperands> all{};
+    for (std::size_t m = 0; m < all.size(); ++m) {
+      for (std::size_t k = 0; k < kMaxOperands; ++k) all[m][k] = m >> k & 1;
+    }
+    return all;
+  }();
+  return kSteps[moving].data();
+}
 
 void Group::run_other(const Instruction& i, const Position& p, std::int64_t chunk,
                       bool fresh) const {
@@ -164,9 +178,9 @@ void Group::prepare() {
     Call c{};
     c.code = &i;
     if (i.kind == Instruction::Kind::block && !i.each_row) {
-      c.block = i.op->block;
-      c.args = {p.at(i.out), nullptr, i.step, i.by_row ? rows : n, i.dtype, i.attrs};
-      for (int k = 0; k < i.op->arity; ++k) c.in[k] = p.at(i.in[k]);
+      c.block = i.block;
+      c.args = {p.at(i.out), nullptr, i.step(), i.by_row ? rows : n, i.dtype, i.attrs};
+      for (int k = 0; k < i.operands; ++k) c.in[k] = p.at(i.in[k]);
     }
     calls_.push_back(c);
   }
@@ -182,7 +196,7 @@ std::byte** Group::address(std::byte** base) {
       continue;
     }
     if (base == &i.out.base) return reinterpret_cast<std::byte**>(&c.args.out);
-    for (int m = 0; m < 3; ++m) {
+    for (int m = 0; m < i.operands; ++m) {
       if (base == &i.in[m].base) {
         return const_cast<std::byte**>(reinterpret_cast<const std::byte* const*>(&c.in[m]));
       }

@@ -14,10 +14,10 @@ struct Place {
   std::int64_t next_row = 0;  ///< Bytes from one row of the block to the next, for each_row.
 };
 
-/// One op of a group, or a helper of one.
+/// One op of a group, a chain of them, or a helper of one.
 struct Instruction {
   enum class Kind : std::uint8_t {
-    block,        ///< An elementwise op.
+    block,        ///< An elementwise op, or a chain of them.
     expand,       ///< Repeats each row's element over the row.
     tile,         ///< Repeats a row for all rows of a block; once.
     reduce_rows,  ///< One result for each row.
@@ -28,14 +28,18 @@ struct Instruction {
   bool each_row =
       false;  ///< Runs once for each row of the block, which has an operand of one element.
   DType dtype = f32;
-  std::uint8_t bytes = 4;  ///< Of an element, for the helpers.
-  const Op* op = nullptr;
+  std::uint8_t bytes = 4;                     ///< Of an element, for the helpers.
+  void (*block)(const BlockArgs&) = nullptr;  ///< Of an op, or of a chain of them.
   const Attrs* attrs = nullptr;
   const Reducer* reducer = nullptr;
   std::size_t end = 0;  ///< accumulate: which of Group::ends.
   Place out;
-  Place in[3];
-  std::int64_t step[3] = {};
+  static constexpr int kMaxOperands = Chain::kMaxOperands;
+  int operands = 1;
+  Place in[kMaxOperands];
+  std::uint8_t moving = 0;  ///< Bit k: operand k moves on with the output.
+  /// The same as BlockArgs wants it.
+  const std::int64_t* step() const;
 };
 
 /// A reduction that ends with the group.
@@ -69,11 +73,11 @@ struct Group {
   struct Position;
 
  private:
-  // One op of a group of one block, with everything settled.
+  // One instruction of a group of one block, with everything settled.
   struct Call {
     void (*block)(const BlockArgs&);  // null: another kind of instruction, `code` says which
     BlockArgs args;
-    const void* in[3];
+    const void* in[Instruction::kMaxOperands];
     const Instruction* code;
   };
   std::vector<Call> calls_;  // of a group of one block

@@ -28,6 +28,12 @@ class Builder {
   void build(std::vector<Binding>& bindings) {
     choose_block();
     for (const Id i : unit_.members) {
+      ops_ += 1;
+      if (units_.end_of[i] != i) continue;
+      if (const Chain* c = units_.chain[i]) {
+        add_chain(*c, i);
+        continue;
+      }
       for (const Id in : g_.nodes[i].in) prepare(i, in);
       add(i);
     }
@@ -82,7 +88,7 @@ class Builder {
   }
 
   void choose_chunks() {
-    const auto work = out_.n * static_cast<std::int64_t>(out_.code.size());
+    const auto work = out_.n * ops_;
     if (work < kParallelWork || out_.blocks < 2) return;
     out_.chunks = std::min(out_.blocks, kMaxChunks);
     out_.lanes = std::max(num_threads(), 2);
@@ -107,7 +113,8 @@ class Builder {
     Instruction x;
     x.kind = tile ? Instruction::Kind::tile : Instruction::Kind::expand;
     x.bytes = static_cast<std::uint8_t>(bytes_of(g_.nodes[in]));
-    x.step[0] = 1;
+    x.moving = 1;
+    ops_ += 1;
     if (const auto t = temporary_.find(root); t != temporary_.end()) {
       read_temporary(x, 0, t->second);
     } else {
@@ -127,13 +134,24 @@ class Builder {
       x.kind = Instruction::Kind::reduce_rows;
       x.reducer = n.op->reducer(n.spec.dtype);
     } else {
-      x.op = n.op;
+      x.block = n.op->block;
       x.attrs = n.attrs.get();
     }
+    x.operands = static_cast<int>(n.in.size());
     x.by_row = units_.form[i] == Form::row;
     x.dtype = g_.nodes[n.in.back()].spec.dtype;
     for (std::size_t k = 0; k < n.in.size(); ++k) read(x, static_cast<int>(k), i, n.in[k]);
     write(x, i);
+    out_.code.push_back(x);
+  }
+
+  void add_chain(const Chain& c, Id end) {
+    Instruction x;
+    x.block = c.block;
+    x.dtype = g_.nodes[end].spec.dtype;
+    x.operands = 0;
+    for (const ChainOperand& o : operands_of(g_, c, end)) read(x, x.operands++, o.reader, o.value);
+    write(x, end);
     out_.code.push_back(x);
   }
 
@@ -144,7 +162,8 @@ class Builder {
     const bool tile = kind == Pattern::Kind::tile;
     Place& place = x.in[k];
     const bool column = kind == Pattern::Kind::column, alone = !repeated_.count({root, tile});
-    x.step[k] = kind == Pattern::Kind::scalar || (column && alone) ? 0 : 1;
+    const bool moves = kind != Pattern::Kind::scalar && !(column && alone);
+    x.moving = static_cast<std::uint8_t>(x.moving | (moves ? 1 << k : 0));
     if ((tile || column) && alone && block_rows_ > 1) x.each_row = true;
     place.next_row = tile || kind == Pattern::Kind::scalar ? 0 : column ? bytes : bytes * out_.cols;
     if (const auto t = repeated_.find({root, tile}); t != repeated_.end() && (tile || column)) {
@@ -242,7 +261,7 @@ class Builder {
   const Unit& unit_;
   const std::vector<bool>& external_;
   Group& out_;
-  std::int64_t block_rows_ = 1;
+  std::int64_t block_rows_ = 1, ops_ = 0;
   std::vector<Open> open_;
   std::vector<Temporary> temporaries_;
   std::vector<Use> uses_;
@@ -265,7 +284,7 @@ bool can_overwrite(const Graph& g, const Units& units, Id u, Id result, Id opera
   for (const Id m : unit.members) {
     for (const Id in : g.nodes[m].in) {
       if (g.root(in) != operand) continue;
-      if (m > result || units.form[m] == Form::row) return false;
+      if (units.end_of[m] > result || units.form[m] == Form::row) return false;
       if (g.nodes[m].op->block &&
           pattern_of(g.nodes[in].spec.shape, g.nodes[m].spec.shape).kind != Pattern::Kind::full) {
         return false;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <unordered_map>
 
 #include <xtape/autodiff/program/executable.hpp>
 
@@ -17,11 +18,14 @@ class LayoutMaker {
 
   Layout make() {
     out_.location.resize(g_.nodes.size());
+    kept_.assign(g_.nodes.size(), false);
+    taken_.assign(g_.nodes.size(), false);
     find_readers();
     place_leaves();
     place_outputs();
     for (const Store& s : g_.stores) place_store(s);
     for (std::uint32_t u = 0; u < end_; ++u) {
+      find_dying(u);
       for (const Id m : units_.units[u].members) place(m, u);
     }
     return std::move(out_);
@@ -43,7 +47,8 @@ class LayoutMaker {
           if (readers_[root].empty() || readers_[root].back() != u) readers_[root].push_back(u);
           if (units_.unit_of[root] != u) out_.external[root] = true;
         }
-        if (unit.kind == Unit::Kind::kernel) out_.external[m] = true;
+        const bool alone = unit.kind == Unit::Kind::kernel || unit.kind == Unit::Kind::parts;
+        if (alone) out_.external[m] = true;
         if (unit.kind == Unit::Kind::group && units_.form[m] == Form::end) out_.external[m] = true;
         if (unit.kind == Unit::Kind::check || g_.nodes[m].op->throws) last_throw_ = u;
       }
@@ -53,10 +58,8 @@ class LayoutMaker {
   }
 
   std::size_t parameter_index(const Parameter& p) {
-    const auto it = std::find(out_.parameters.begin(), out_.parameters.end(), p);
-    if (it != out_.parameters.end()) {
-      return static_cast<std::size_t>(it - out_.parameters.begin());
-    }
+    const auto [it, fresh] = indices_.emplace(p.id(), out_.parameters.size());
+    if (!fresh) return it->second;
     out_.parameters.push_back(p);
     out_.recorded.push_back(p.value().spec());
     out_.frozen.push_back(p.frozen());
@@ -69,7 +72,9 @@ class LayoutMaker {
       const Node& n = g_.nodes[i];
       if (n.kind == Node::Kind::input) at(i) = {Kind::input, n.input};
       if (n.kind == Node::Kind::constant) at(i) = {Kind::constant, i};
-      if (n.kind == Node::Kind::parameter) at(i) = {Kind::parameter, parameter_index(n.parameter)};
+      if (n.kind != Node::Kind::parameter) continue;
+      at(i) = {Kind::parameter, parameter_index(n.parameter)};
+      leaves_.emplace(n.parameter.id(), i);
     }
   }
 
@@ -107,8 +112,8 @@ class LayoutMaker {
     } else if (at(root).kind == Kind::none && in_place_ && may_store(s, root)) {
       at(root) = to;
     } else {
-      kept_.push_back(root);
-      pending_.push_back({root, to, bytes});
+      kept_[root] = true;
+      pending_[root].push_back({to, bytes});
     }
   }
 
@@ -117,9 +122,9 @@ class LayoutMaker {
   bool may_store(const Store& s, Id root) const {
     const Id u = units_.unit_of[root];
     if (std::int64_t{u} <= last_throw_) return false;
-    for (Id leaf = 0; leaf < g_.nodes.size(); ++leaf) {
-      const Node& n = g_.nodes[leaf];
-      if (n.kind != Node::Kind::parameter || !(n.parameter == s.target)) continue;
+    const auto [first, last] = leaves_.equal_range(s.target.id());
+    for (auto it = first; it != last; ++it) {
+      const Id leaf = it->second;
       if (last_reader(leaf) > u) return false;
       const bool reads = !readers_[leaf].empty() && last_reader(leaf) == u;
       if (reads && !may_overwrite(u, root, leaf)) return false;
@@ -148,37 +153,42 @@ class LayoutMaker {
   void place(Id m, std::uint32_t u) {
     if (out_.external[m] && at(m).kind == Kind::none && !g_.nodes[m].op->checks) {
       std::uint32_t last = std::max(last_reader(m), u);
-      if (std::find(kept_.begin(), kept_.end(), m) != kept_.end()) last = end_;
+      if (kept_[m]) last = end_;
       if (!reuse(m, u, last)) at(m) = new_block(g_.nodes[m].spec.nbytes(), u, last);
     }
-    for (const Pending& p : pending_) {
-      if (p.root == m) out_.late.push_back({at(m), p.to, p.bytes});
-    }
+    if (!kept_[m]) return;
+    for (const Pending& p : pending_[m]) out_.late.push_back({at(m), p.to, p.bytes});
   }
 
-  bool reuse(Id result, std::uint32_t u, std::uint32_t last) {
-    if (!in_place_) return false;
+  // What unit u reads for the last time, in the order of its operands: memory that may serve again.
+  void find_dying(std::uint32_t u) {
+    dying_.clear();
+    if (!in_place_) return;
     for (const Id m : units_.units[u].members) {
       for (const Id in : g_.nodes[m].in) {
         const Id operand = g_.root(in);
         const Location l = at(operand);
-        if (l.kind != Kind::arena || units_.unit_of[operand] == u) continue;
-        if (std::find(taken_.begin(), taken_.end(), operand) != taken_.end()) continue;
-        Block& block = out_.blocks[l.index];
-        if (block.last != u || last_reader(operand) != u) continue;
-        if (!may_overwrite(u, result, operand)) continue;
-        block.last = last;
-        at(result) = l;
-        // Its memory is the result's from now on, also when both end with this unit.
-        taken_.push_back(operand);
-        return true;
+        if (l.kind != Kind::arena || units_.unit_of[operand] == u || taken_[operand]) continue;
+        if (out_.blocks[l.index].last != u || last_reader(operand) != u) continue;
+        taken_[operand] = true;  // no other unit reads it
+        dying_.push_back(operand);
       }
+    }
+  }
+
+  bool reuse(Id result, std::uint32_t u, std::uint32_t last) {
+    for (auto it = dying_.begin(); it != dying_.end(); ++it) {
+      if (!may_overwrite(u, result, *it)) continue;
+      at(result) = at(*it);
+      out_.blocks[at(result).index].last = last;
+      // Its memory is the result's from now on, also when both end with this unit.
+      dying_.erase(it);
+      return true;
     }
     return false;
   }
 
   struct Pending {
-    Id root;
     Location to;
     std::size_t bytes;
   };
@@ -189,10 +199,13 @@ class LayoutMaker {
   std::uint32_t end_;
   std::int64_t last_throw_ = -1;
   Layout out_;
-  std::vector<std::vector<std::uint32_t>> readers_;  // units, by root, in order
-  std::vector<Id> kept_;                             // read once more after all steps
-  std::vector<Pending> pending_;
-  std::vector<Id> taken_;
+  std::vector<std::vector<std::uint32_t>> readers_;       // units, by root, in order
+  std::unordered_map<const void*, std::size_t> indices_;  // of parameters
+  std::unordered_multimap<const void*, Id> leaves_;       // by parameter
+  std::vector<bool> kept_;                                // by root: read once more after all steps
+  std::unordered_map<Id, std::vector<Pending>> pending_;  // by root
+  std::vector<bool> taken_;                               // by root: was among the dying
+  std::vector<Id> dying_;                                 // of the unit in turn
 };
 
 }  // namespace

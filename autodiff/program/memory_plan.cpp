@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <numeric>
+#include <set>
 
 #include <xtape/autodiff/program/memory_plan.hpp>
 
@@ -12,6 +15,8 @@ std::size_t aligned(std::size_t bytes) {
 
 constexpr int kRepairs = 32;
 constexpr std::size_t kRepairable = 512;
+// The orders below take time that grows as the square of the number of blocks.
+constexpr std::size_t kMany = 512;
 
 bool together(const Block& a, const Block& b) { return a.first <= b.last && b.first <= a.last; }
 
@@ -39,10 +44,88 @@ std::size_t place(std::vector<Block>& blocks, const std::vector<std::size_t>& or
   return total;
 }
 
+// Memory that is free at one time: pieces by offset and by size, and all above `top`.
+class Free {
+ public:
+  std::size_t top = 0;
+
+  // From the smallest piece that holds it.
+  std::size_t take(std::size_t bytes) {
+    if (const auto it = sizes_.lower_bound({bytes, 0}); it != sizes_.end()) {
+      const auto [size, at] = *it;
+      remove(pieces_.find(at));
+      if (size > bytes) add(at + bytes, size - bytes);
+      return at;
+    }
+    std::size_t at = top;  // of the piece that ends there, if there is one
+    if (!pieces_.empty() && pieces_.rbegin()->first + pieces_.rbegin()->second == top) {
+      at = pieces_.rbegin()->first;
+      remove(std::prev(pieces_.end()));
+    }
+    top = at + bytes;
+    return at;
+  }
+  // Joins the pieces beside it.
+  void give(std::size_t at, std::size_t bytes) {
+    if (const auto next = pieces_.find(at + bytes); next != pieces_.end()) {
+      bytes += next->second;
+      remove(next);
+    }
+    const auto next = pieces_.lower_bound(at);
+    if (next != pieces_.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == at) {
+        at = before->first;
+        bytes += before->second;
+        remove(before);
+      }
+    }
+    add(at, bytes);
+  }
+
+ private:
+  using Pieces = std::map<std::size_t, std::size_t>;
+  void add(std::size_t at, std::size_t bytes) {
+    pieces_.emplace(at, bytes);
+    sizes_.emplace(bytes, at);
+  }
+  void remove(Pieces::iterator it) {
+    sizes_.erase({it->second, it->first});
+    pieces_.erase(it);
+  }
+  Pieces pieces_;
+  std::set<std::pair<std::size_t, std::size_t>> sizes_;
+};
+
+// Offsets as an allocator would give them, step by step: n log n.
+std::size_t place_in_time(std::vector<Block>& blocks) {
+  std::vector<std::size_t> begins(blocks.size()), ends(blocks.size());
+  std::iota(begins.begin(), begins.end(), std::size_t{0});
+  ends = begins;
+  const auto first = [&](std::size_t k) { return std::pair(blocks[k].first, ~blocks[k].bytes); };
+  const auto last = [&](std::size_t k) { return blocks[k].last; };
+  std::stable_sort(begins.begin(), begins.end(),
+                   [&](auto a, auto b) { return first(a) < first(b); });
+  std::stable_sort(ends.begin(), ends.end(), [&](auto a, auto b) { return last(a) < last(b); });
+  Free free;
+  auto over = ends.begin();
+  for (const std::size_t k : begins) {
+    for (; blocks[*over].last < blocks[k].first; ++over) {
+      free.give(blocks[*over].offset, aligned(blocks[*over].bytes));
+    }
+    blocks[k].offset = free.take(aligned(blocks[k].bytes));
+  }
+  return free.top;
+}
+
 }  // namespace
 
 std::size_t plan_memory(std::vector<Block>& blocks) {
   const std::size_t least = live_bytes(blocks);
+  if (blocks.size() > kMany) {
+    const std::size_t total = place_in_time(blocks);
+    if (total <= least + least / 16) return total;
+  }
   std::vector<std::size_t> order(blocks.size());
   std::vector<std::size_t> best_order;
   std::vector<Block> best;

@@ -17,18 +17,21 @@ void dependencies(const Graph& g, const std::vector<Id>& unit_of, Id i, std::vec
 namespace {
 
 // Whether a unit stands behind a check: such units change parameters, or lead to one that does.
-std::vector<bool> behind_checks(const Units& u, const std::vector<std::vector<Id>>& before) {
+// `waiting`: how many units each of them waits for.
+std::vector<bool> behind_checks(const Units& u, const std::vector<std::vector<Id>>& after,
+                                std::vector<std::uint32_t> waiting) {
+  const auto is_check = [&](Id k) { return u.units[k].kind == Unit::Kind::check; };
   std::vector<bool> late(u.units.size());
-  // Dependencies form no circle, but units are not in order yet: repeat until nothing changes.
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (Id k = 0; k < u.units.size(); ++k) {
-      if (late[k]) continue;
-      late[k] = std::any_of(before[k].begin(), before[k].end(), [&](Id b) {
-        return late[b] ||
-               (u.units[b].kind == Unit::Kind::check && u.units[k].kind != Unit::Kind::check);
-      });
-      changed |= late[k];
+  std::vector<Id> ready;  // units are not in order yet: each comes when all before it have
+  for (Id k = 0; k < waiting.size(); ++k) {
+    if (waiting[k] == 0) ready.push_back(k);
+  }
+  while (!ready.empty()) {
+    const Id k = ready.back();
+    ready.pop_back();
+    for (const Id a : after[k]) {
+      if (late[k] || (is_check(k) && !is_check(a))) late[a] = true;
+      if (--waiting[a] == 0) ready.push_back(a);
     }
   }
   return late;
@@ -50,7 +53,7 @@ void schedule(const Graph& g, Units& u) {
     waiting[k] = static_cast<std::uint32_t>(before[k].size());
     for (const Id b : before[k]) after[b].push_back(k);
   }
-  const std::vector<bool> late = behind_checks(u, before);
+  const std::vector<bool> late = behind_checks(u, after, waiting);
   // Of those that can run: first what is no check, then checks, then what is behind them; each in
   // the order of recording.
   using Entry = std::tuple<int, Id, Id>;
@@ -63,13 +66,13 @@ void schedule(const Graph& g, Units& u) {
     if (waiting[k] == 0) push(k);
   }
   std::vector<Unit> order;
-  const auto is_check = [](const Unit& unit) { return unit.kind == Unit::Kind::check; };
   while (!ready.empty()) {
     const Id k = std::get<2>(ready.top());
     ready.pop();
     Unit& unit = u.units[k];
-    // Checks that follow one another are made in one step.
-    const bool together = is_check(unit) && !order.empty() && is_check(order.back());
+    // Checks that follow one another are made in one step, and so are small copies.
+    const bool joins = unit.kind == Unit::Kind::check || unit.kind == Unit::Kind::parts;
+    const bool together = joins && !order.empty() && order.back().kind == unit.kind;
     if (!together) order.emplace_back().kind = unit.kind;
     for (const Id m : unit.members) u.unit_of[m] = static_cast<Id>(order.size() - 1);
     if (together) {

@@ -1,11 +1,11 @@
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <functional>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include <xtape/xtape.hpp>
+
+#include "../ratio.hpp"
 
 // What derivatives cost, in units of what they are derivatives of: the Hessian–vector product of a
 // network in gradients, eagerly and as programs, and forward mode in evaluations of the function.
@@ -14,35 +14,12 @@
 namespace {
 
 using namespace xtape;
-using Work = std::function<void()>;
-
-double seconds(const Work& work, int times) {
-  const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < times; ++i) work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / times;
-}
-
-// How often `work` fits into about five milliseconds.
-int repeats(const Work& work) {
-  work();
-  return std::max(1, static_cast<int>(5e-3 / seconds(work, 2)));
-}
+using bench::Work;
 
 void compare(const std::string& what, int rounds, const Work& dear, const Work& plain) {
-  const int n = repeats(dear), m = repeats(plain);
-  std::vector<double> ratios, times;
-  for (int i = 0; i < rounds; ++i) {
-    const double d = seconds(dear, n), p = seconds(plain, m);
-    ratios.push_back(d / p);
-    times.push_back(p);
-  }
-  std::sort(ratios.begin(), ratios.end());
-  std::sort(times.begin(), times.end());
-  const auto at = [](const std::vector<double>& v, double share) {
-    return v[static_cast<std::size_t>(share * static_cast<double>(v.size() - 1))];
-  };
-  std::printf("%-46s %6.2f  (%.2f … %.2f)   of %8.1f µs\n", what.c_str(), at(ratios, 0.5),
-              at(ratios, 0.25), at(ratios, 0.75), 1e6 * at(times, 0.5));
+  const bench::Rounds r(rounds, {dear, plain});
+  std::printf("%-46s %6.2f  (%.2f … %.2f)   of %8.1f µs\n", what.c_str(), r.ratio(0, 1),
+              r.ratio(0, 1, 0.25), r.ratio(0, 1, 0.75), r.microseconds(1));
 }
 
 struct Network {

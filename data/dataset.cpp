@@ -84,6 +84,7 @@ Dataset Dataset::to(DType dtype) const {
   Dataset d = *this;
   d.inputs = inputs.to(dtype);
   for (Tensor& t : d.more) t = is_floating(t.dtype()) ? t.to(dtype) : t;
+  if (labels.defined() && is_floating(labels.dtype())) d.labels = labels.to(dtype);
   return d;
 }
 

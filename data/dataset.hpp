@@ -27,8 +27,8 @@ struct Dataset {
 
   /// Number of examples, n; 0 without inputs.
   std::int64_t size() const;
-  /// The same examples with inputs of another dtype, those of `more` that are floating, too; shares
-  /// labels.
+  /// The same examples in another floating dtype: inputs, and those of `more` and `labels` that are
+  /// floating; i64 labels stay as they are.
   Dataset to(DType dtype) const;
   /// A copy of rows first … first + count − 1. @throws ValueError unless they are all there.
   Dataset take(std::int64_t first, std::int64_t count) const;

@@ -73,6 +73,9 @@ Sampler shuffled(std::int64_t rows) {
 
 Sampler weighted(std::vector<double> weights, std::int64_t count) {
   check_weights("weighted", weights, count, 1);
+  // Of the largest weight, so that no sum overflows and tiny weights keep their digits.
+  const double largest = *std::max_element(weights.begin(), weights.end());
+  for (double& w : weights) w /= largest;
   std::partial_sum(weights.begin(), weights.end(), weights.begin());
   return [sums = std::move(weights), count](Rng& rng) {
     std::vector<std::int64_t> rows;
@@ -88,10 +91,11 @@ Sampler weighted(std::vector<double> weights, std::int64_t count) {
 Sampler weighted_once(std::vector<double> weights, std::int64_t count) {
   check_weights("weighted_once", weights, count, std::max<std::int64_t>(count, 1));
   return [weights = std::move(weights), count](Rng& rng) {
-    std::vector<std::pair<double, std::int64_t>> keys;  // log u / w: the largest are drawn
+    // log u / w: the largest are drawn. As log(−log u) − log w, which overflows for no weight.
+    std::vector<std::pair<double, std::int64_t>> keys;
     for (std::size_t i = 0; i < weights.size(); ++i) {
       const double u = 1 - rng.uniform();  // (0, 1]
-      if (weights[i] > 0) keys.emplace_back(-std::log(u) / weights[i], i);
+      if (weights[i] > 0) keys.emplace_back(std::log(-std::log(u)) - std::log(weights[i]), i);
     }
     std::sort(keys.begin(), keys.end());
     std::vector<std::int64_t> rows;

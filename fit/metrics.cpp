@@ -16,6 +16,10 @@ void require_rows(const char* where, std::int64_t n, std::int64_t least = 1) {
                    std::to_string(n) + " examples: needs " + std::to_string(least) + " or more");
 }
 
+void require_number(const char* where, double threshold) {
+  if (std::isnan(threshold)) throw ValueError(where, "threshold nan: must be a number");
+}
+
 double ratio(double part, double whole) { return whole == 0 ? 0 : part / whole; }
 
 // How many elements of `row` come before element `at` in falling order.
@@ -154,7 +158,8 @@ double micro_f1(const Counts& counts) {
   return static_cast<double>(right) / static_cast<double>(examples);
 }
 
-Accuracy::Accuracy(std::int64_t k) : k_(k) {
+Accuracy::Accuracy(std::int64_t k, double threshold) : k_(k), threshold_(threshold) {
+  require_number("Accuracy", threshold);
   if (k < 1) throw ValueError("Accuracy", "k " + std::to_string(k) + ": must be 1 or more");
 }
 
@@ -163,9 +168,9 @@ std::string Accuracy::name() const {
 }
 
 void Accuracy::add(const Tensor& outputs, const Tensor& labels) {
-  if (labels.defined() && labels.size() == 0) return;  // nn::accuracy of nothing is NaN
+  if (labels.defined() && labels.size() == 0) return;  // nn::accuracy refuses nothing
   const auto rows = static_cast<double>(labels.size());
-  right_ += k_ == 1 ? std::llround(nn::accuracy(outputs, labels) * rows)
+  right_ += k_ == 1 ? std::llround(nn::accuracy(outputs, labels, threshold_) * rows)
                     : right_in_top(outputs, labels, k_);
   total_ += labels.size();
 }
@@ -175,7 +180,9 @@ double Accuracy::value() const {
   return static_cast<double>(right_) / static_cast<double>(total_);
 }
 
-ConfusionMatrix::ConfusionMatrix(std::int64_t classes, Average average) : average_(average) {
+ConfusionMatrix::ConfusionMatrix(std::int64_t classes, Average average, double threshold)
+    : average_(average), threshold_(threshold) {
+  require_number("ConfusionMatrix", threshold);
   require_rows("ConfusionMatrix: classes", classes);
   counts_.assign(index(classes), std::vector<std::int64_t>(index(classes)));
 }
@@ -185,7 +192,8 @@ std::string ConfusionMatrix::name() const {
 }
 
 void ConfusionMatrix::add(const Tensor& outputs, const Tensor& labels) {
-  const Counts more = nn::confusion(outputs, labels, static_cast<std::int64_t>(counts_.size()));
+  const Counts more =
+      nn::confusion(outputs, labels, static_cast<std::int64_t>(counts_.size()), threshold_);
   for (std::size_t t = 0; t < more.size(); ++t) {
     for (std::size_t p = 0; p < more.size(); ++p) counts_[t][p] += more[t][p];
   }

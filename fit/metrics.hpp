@@ -9,9 +9,9 @@
 
 // What a network's answers are worth: functions of tensors, and the same gathered over batches.
 //
-// Classifiers give outputs [n, classes] (or [n], [n, 1]: the probability of class 1) for labels
-// i64 [n], as nn::accuracy; regressions give outputs and targets of one shape [n, …], floating.
-// Everything is counted and summed in f64.
+// Classifiers give outputs [n, classes] (or [n], [n, 1]: class 1 above a threshold, ½ for its
+// probability, 0 for its logit) for labels i64 [n], as nn::accuracy; regressions give outputs and
+// targets of one shape [n, …], floating. Everything is counted and summed in f64.
 namespace xtape::fit {
 
 /// The share of rows of `outputs` [n, classes] with the label among the k largest elements; of
@@ -72,8 +72,9 @@ using Metrics = std::vector<std::shared_ptr<Metric>>;
 /// Counts right answers: nn::accuracy, or top_accuracy for k above 1.
 class Accuracy : public Metric {
  public:
-  /// @throws ValueError unless k ≥ 1.
-  explicit Accuracy(std::int64_t k = 1);
+  /// `threshold` is for outputs of one column: ½ for probabilities, 0 for logits.
+  /// @throws ValueError unless k ≥ 1 and the threshold is a number.
+  explicit Accuracy(std::int64_t k = 1, double threshold = 0.5);
   /// "accuracy", "top3_accuracy".
   std::string name() const override;
   bool larger_is_better() const override { return true; }
@@ -83,6 +84,7 @@ class Accuracy : public Metric {
 
  private:
   std::int64_t k_, right_ = 0, total_ = 0;
+  double threshold_;
 };
 
 /// How the classes of a ConfusionMatrix become one number.
@@ -94,8 +96,10 @@ enum class Average : std::uint8_t {
 /// What was taken for what; its value is F1.
 class ConfusionMatrix : public Metric {
  public:
-  /// @throws ValueError unless classes ≥ 1.
-  explicit ConfusionMatrix(std::int64_t classes, Average average = Average::macro);
+  /// `threshold` is for outputs of one column: ½ for probabilities, 0 for logits.
+  /// @throws ValueError unless classes ≥ 1 and the threshold is a number.
+  explicit ConfusionMatrix(std::int64_t classes, Average average = Average::macro,
+                           double threshold = 0.5);
   /// "macro_f1", "micro_f1".
   std::string name() const override;
   bool larger_is_better() const override { return true; }
@@ -108,6 +112,7 @@ class ConfusionMatrix : public Metric {
  private:
   Counts counts_;
   Average average_;
+  double threshold_;
 };
 
 /// mean_absolute_error, mean_squared_error or root_mean_squared_error.

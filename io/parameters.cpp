@@ -30,6 +30,17 @@ void check_finite(const std::string& where, const Binding& b) {
                               ": must be finite; .allow_nonfinite writes it all the same");
 }
 
+// Numbers that are too large for the dtype of the parameter.
+void check_range(const std::string& where, const Binding& b, const Tensor& read,
+                 const Tensor& value) {
+  if (read.dtype() == value.dtype() || all_finite(value)) return;
+  for (std::int64_t i = 0; i < read.size(); ++i) {
+    if (!std::isfinite(read.flat(i)) || std::isfinite(value.flat(i))) continue;
+    throw DataError(where, b.key + " is " + xtape::detail::text(read.flat(i)) + " at element " +
+                               std::to_string(i) + ": too large for " + name(value.dtype()));
+  }
+}
+
 // The parameter's name for each entry, empty for those to skip.
 std::vector<std::string> renamed(const std::string& where, const Header& header,
                                  const LoadOptions& options) {
@@ -138,8 +149,10 @@ Loading prepare(const Source& source, const Header& header, const std::vector<Bi
     throw DataError(source.name(), "does not fit the parameters; " + text);
   }
   for (const auto& [b, e] : pairs) {
-    loading.assignments.emplace_back(b->parameter,
-                                     read_tensor(source, header, *e).to(b->parameter.dtype()));
+    const Tensor read = read_tensor(source, header, *e);
+    Tensor value = read.to(b->parameter.dtype());
+    check_range(source.name(), *b, read, value);
+    loading.assignments.emplace_back(b->parameter, std::move(value));
   }
   return loading;
 }

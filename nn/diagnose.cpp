@@ -8,6 +8,7 @@
 #include <xtape/autodiff/kernels/simd.hpp>
 #include <xtape/nn/activation.hpp>
 #include <xtape/nn/convolution.hpp>
+#include <xtape/nn/dense.hpp>
 #include <xtape/nn/diagnose_findings.hpp>
 #include <xtape/nn/embedding.hpp>
 #include <xtape/nn/labels.hpp>
@@ -74,12 +75,19 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // What the outputs of a layer are looked at for.
-enum class Watch : std::uint8_t { nothing, zeros, sigmoid, tanh };
+enum class Watch : std::uint8_t { nothing, zeros, neurons, sigmoid, tanh };
+
+bool is_relu(const Activation& a) {
+  return a.same_as(activation("relu")) || a.same_as(activation("relu6"));
+}
 
 Watch watch_of(const Module& m) {
+  const auto* const neurons = dynamic_cast<const Neurons*>(&m);
+  if (neurons && std::any_of(neurons->activations().begin(), neurons->activations().end(), is_relu))
+    return Watch::neurons;
   const auto* a = dynamic_cast<const Activation*>(&m);
   if (!a) return Watch::nothing;
-  if (a->same_as(activation("relu")) || a->same_as(activation("relu6"))) return Watch::zeros;
+  if (is_relu(*a)) return Watch::zeros;
   if (a->same_as(activation("sigmoid"))) return Watch::sigmoid;
   return a->same_as(activation("tanh")) ? Watch::tanh : Watch::nothing;
 }
@@ -91,13 +99,8 @@ struct Layer {
   std::int64_t saturated = 0;
 };
 
-void note_alive(const Tensor& y, std::vector<char>& alive) {
-  const bool image = y.rank() >= 4;
-  const std::int64_t samples = y.shape()[0];
-  if (y.size() == 0) return;
-  const std::int64_t each = y.size() / samples;
-  const auto units = static_cast<std::size_t>(image ? y.shape()[1] : each);
-  const std::int64_t run = each / static_cast<std::int64_t>(units);
+// `run` elements of each unit lie together.
+void note_alive(const Tensor& y, std::size_t units, std::int64_t run, std::vector<char>& alive) {
   alive.resize(units);
   dispatch(y.dtype(), [&](auto zero) {
     const auto* p = y.data<decltype(zero)>();
@@ -106,6 +109,26 @@ void note_alive(const Tensor& y, std::vector<char>& alive) {
       if (p[i] != zero) alive[static_cast<std::size_t>(i / run) % units] = 1;
     }
   });
+}
+
+void note_alive(const Tensor& y, std::vector<char>& alive) {
+  if (y.size() == 0) return;
+  const std::int64_t each = y.size() / y.shape()[0];
+  const std::int64_t units = y.rank() >= 4 ? y.shape()[1] : each;  // of images: channels
+  note_alive(y, static_cast<std::size_t>(units), each / units, alive);
+}
+
+// The neurons of a layer that have one activation each: those without a ReLU do not count.
+void note_alive(const Tensor& y, const Neurons& layer, std::vector<char>& alive) {
+  if (y.size() == 0) return;
+  std::vector<char> all(layer.activations().size());
+  note_alive(y, all.size(), 1, all);
+  std::size_t k = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!is_relu(layer.activations()[i])) continue;
+    if (k == alive.size()) alive.push_back(0);
+    alive[k++] |= all[i];
+  }
 }
 
 // Both by tanh: sigmoid x = (1 + tanh(x/2)) / 2, whose slope is the same part of its maximum.
@@ -201,6 +224,7 @@ struct Monitor::State {
   };
   DiagnosisOptions options;
   std::int64_t every = 1, passes = 0;
+  bool recorded = false, inferred = false;  // what passed unseen
   bool looking = false, complete = true;
   const Tape* tape = nullptr;
   std::vector<Layer> layers;
@@ -209,7 +233,14 @@ struct Monitor::State {
 
   // Whether this call is one to look at; the first one of a pass forgets the pass before.
   bool begins(const Var& out) {
-    if (!out.tape() || out.tape()->recording() || out.value().is_symbolic()) return false;
+    if (!out.tape()) {
+      inferred = true;
+      return false;
+    }
+    if (out.tape()->recording() || out.value().is_symbolic()) {
+      recorded = true;
+      return false;
+    }
     if (complete || out.tape() != tape) {
       settle();
       complete = false;
@@ -242,6 +273,9 @@ struct Monitor::State {
     l.health.samples = y.rank() > 0 ? y.shape()[0] : 1;
     l.health.output.add(y);
     if (l.watch == Watch::zeros && y.rank() > 1) note_alive(y, l.alive);
+    if (l.watch == Watch::neurons) {
+      note_alive(y, dynamic_cast<const Neurons&>(m), l.alive);
+    }
     if (l.watch == Watch::sigmoid || l.watch == Watch::tanh) {
       l.saturated += count_saturated(y, l.watch == Watch::sigmoid);
     }
@@ -253,6 +287,20 @@ struct Monitor::State {
     w.before = w.parameter.value();
     w.version = w.parameter.version();
     w.equal = w.neurons && g.rank() > 1 ? equal_rows(w.before, g) : 0;
+  }
+  // Why there is nothing to tell.
+  std::string unseen() const {
+    if (!order.empty()) return {};
+    if (recorded) {
+      return "nothing was seen: the network ran in a program (compile(), a compiled fit), whose "
+             "runs call no layers; train eagerly (fit::Options{.compiled = false}), or give a "
+             "batch to nn::diagnose()";
+    }
+    if (inferred) {
+      return "nothing was seen: the network ran without a tape only; give it an input on one "
+             "(tape.input(x)) and take the gradient of a loss, or give a batch to nn::diagnose()";
+    }
+    return "nothing was seen: the network was not called while the monitor was attached to it";
   }
   LayerHealth health(const Layer& l) const {
     LayerHealth h = l.health;
@@ -329,6 +377,7 @@ Diagnosis Monitor::diagnosis() const {
     }
     d.parameters.push_back(std::move(p));
   }
+  d.unseen = state_->unseen();
   detail::find(d, state_->options);
   return d;
 }

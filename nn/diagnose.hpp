@@ -68,7 +68,8 @@ struct LayerHealth {
   double gradient_ratio = std::numeric_limits<double>::quiet_NaN();
   std::int64_t samples = 0;  ///< Extent of the first axis.
   /// ReLU: share of units that are 0 for every sample, else NaN. A unit is an element of a sample;
-  /// of images (rank 4 and more), where weights are shared, a channel.
+  /// of images (rank 4 and more), where weights are shared, a channel; of nn::Neurons, one with a
+  /// ReLU.
   double dead = std::numeric_limits<double>::quiet_NaN();
   /// Sigmoid and tanh: share of saturated outputs, else NaN.
   double saturated = std::numeric_limits<double>::quiet_NaN();
@@ -117,6 +118,8 @@ struct Diagnosis {
   std::vector<LayerHealth> layers;          ///< In the order of their first calls.
   std::vector<ParameterHealth> parameters;  ///< As Module::parameters().
   std::vector<Finding> findings;            ///< Empty for a healthy network.
+  /// Why nothing was seen, and what to do; empty where something was.
+  std::string unseen;
   /// A table of layers, one of parameters, the findings.
   std::string str() const;
   /// The same as JSON; what is not known is null.
@@ -125,8 +128,9 @@ struct Diagnosis {
 
 /// Looks at layers and parameters while a network trains, through hooks. It sees forward passes
 /// that are recorded, and sweeps over them; programs, where nothing is computed at the recording,
-/// and inference pass unseen. Nothing that it does changes a number. Costs a few passes over
-/// outputs, gradients and parameters, in every `every`-th pass.
+/// and inference pass unseen (`Diagnosis::unseen` says so if there was nothing else). Nothing that
+/// it does changes a number. Costs a few passes over outputs, gradients and parameters, in every
+/// `every`-th pass.
 class Monitor {
  public:
   /// Attaches hooks to the layers and parameters of `net`. @throws ValueError when every < 1.

@@ -120,14 +120,32 @@ class Search {
                     each + " per layer; they " + (vanish ? "vanish" : "explode") +
                     " on the way. Usual remedies: ";
     s += vanish
-             ? "ReLU in place of sigmoid, Xavier or He initialisation for the activation used, "
-               "normalization layers, residual connections."
+             ? against_vanishing(l, reference)
              : "smaller initial weights (Xavier, He), normalization layers, clipped gradients, a "
                "smaller learning rate.";
     const Ailment kind = outputs
                              ? (vanish ? Ailment::vanishing_output : Ailment::exploding_output)
                              : (vanish ? Ailment::vanishing_gradient : Ailment::exploding_gradient);
     add(kind, l.path, ratio, std::move(s));
+  }
+
+  // By the activations between the two layers.
+  std::string against_vanishing(const LayerHealth& a, const LayerHealth& b) const {
+    const auto [first, last] = std::minmax({&a, &b});
+    bool dead = false, saturating = false;
+    for (const LayerHealth* l = first; l <= last; ++l) {
+      dead = dead || (l->dead >= o_.dead && l->samples >= o_.min_samples);
+      saturating = saturating || !std::isnan(l->saturated);
+    }
+    std::string s;
+    if (dead) {
+      s = "life for the dead ReLU units (a smaller learning rate, no large negative biases, leaky "
+          "ReLU), ";
+    }
+    if (saturating) s += "ReLU in place of sigmoid and tanh, ";
+    return s +
+           "Xavier or He initialisation for the activation used, normalization layers, residual "
+           "connections.";
   }
 
   void units(const LayerHealth& l, bool hidden) {

@@ -84,7 +84,8 @@ std::string Diagnosis::str() const {
                     p.rows ? std::to_string(p.equal_rows) : "-", bad(p.value, p.gradient)});
   }
   s += "\n" + table(rows, 1) + "\n";
-  if (findings.empty()) s += "no findings\n";
+  if (!unseen.empty()) s += unseen + "\n";
+  if (unseen.empty() && findings.empty()) s += "no findings\n";
   for (const Finding& f : findings) s += std::string(name_of(f.kind)) + ": " + f.sentence + "\n";
   return s;
 }
@@ -93,7 +94,8 @@ std::string Diagnosis::json() const {
   ordered_json j{{"loss", loss ? ordered_json(*loss) : ordered_json()},
                  {"layers", ordered_json::array()},
                  {"parameters", ordered_json::array()},
-                 {"findings", ordered_json::array()}};
+                 {"findings", ordered_json::array()},
+                 {"unseen", unseen.empty() ? ordered_json() : ordered_json(unseen)}};
   for (const LayerHealth& l : layers) {
     j["layers"].push_back({{"path", l.path},
                            {"kind", l.kind},

@@ -1,18 +1,6 @@
 #include <xtape/nn/embedding.hpp>
 
 namespace xtape::nn {
-namespace {
-
-Initializer without_row(Initializer init, std::int64_t row) {
-  auto draw = [draw = init.draw, row](const Shape& s, Fans fans, DType dtype, Rng& rng) {
-    const Var w = draw(s, fans, dtype, rng);
-    const Var at = reshape(Tensor::arange(s[0]), {s[0], 1});
-    return where(equal(at, static_cast<double>(row)), 0, w).value();
-  };
-  return {std::move(init.name), std::move(draw)};
-}
-
-}  // namespace
 
 Embedding::Embedding(std::int64_t rows, std::int64_t features, const EmbeddingLayerOptions& o)
     : options_{o.padding_idx, o.scale_grad_by_freq} {
@@ -20,16 +8,16 @@ Embedding::Embedding(std::int64_t rows, std::int64_t features, const EmbeddingLa
     throw ValueError("Embedding", std::to_string(rows) + " × " + std::to_string(features) +
                                       ": both extents must be 1 or more");
   }
-  Initializer init = o.weight_init;
+  ParameterTraits traits;
   if (o.padding_idx) {
     const std::int64_t row = *o.padding_idx < 0 ? *o.padding_idx + rows : *o.padding_idx;
     if (row < 0 || row >= rows) {
       throw ValueError("Embedding", "padding_idx " + std::to_string(*o.padding_idx) +
                                         ": there are " + std::to_string(rows) + " rows");
     }
-    init = without_row(std::move(init), row);
+    traits.zero_row = row;
   }
-  add_parameter("weight", {rows, features}, std::move(init), {rows, features}, o.dtype);
+  add_parameter("weight", {rows, features}, o.weight_init, {rows, features}, o.dtype, traits);
 }
 
 Var Embedding::forward(const Var& x) const { return embedding(x, weight(), options_); }

@@ -8,7 +8,8 @@ namespace xtape::nn {
 
 /// What an embedding is made with.
 struct EmbeddingLayerOptions {
-  /// The row that begins as zeros and gets no gradient; from the end when negative.
+  /// The row that is zeros, however the table is drawn, and gets no gradient; from the end when
+  /// negative.
   std::optional<std::int64_t> padding_idx = {};
   bool scale_grad_by_freq = false;     ///< Divides gradients by the number of uses of a row.
   Initializer weight_init = normal();  ///< Of `weight`.

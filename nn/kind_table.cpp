@@ -246,10 +246,8 @@ std::vector<LayerKind> make_table() {
        {{"eps", Type::number, "1e-5"}},
        [](const Making& m) -> Made {
          return std::make_shared<InstanceNorm>(
-             infer, BatchNormLayerOptions{.eps = m.arguments.number("eps"),
-                                          .affine = false,
-                                          .track_running_stats = false,
-                                          .dtype = m.options.dense.dtype});
+             infer, InstanceNormLayerOptions{.eps = m.arguments.number("eps"),
+                                             .dtype = m.options.dense.dtype});
        }},
       {"layernorm", norm,
        [](const Making& m) -> Made {

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/nn/loss.hpp>
@@ -18,7 +20,10 @@ NamedLoss loss(const std::string& name) {
       "loss", "'" + name + "' is not one of mse, half_squared, bce, bce_logits, cross_entropy");
 }
 
-Tensor predicted_classes(const Tensor& y) {
+Tensor predicted_classes(const Tensor& y, double threshold) {
+  if (std::isnan(threshold)) {
+    throw ValueError("predicted_classes", "threshold nan: must be a number");
+  }
   if (!all_finite(y) && sum(cast(not_equal(y, y), i64)).item() > 0) {
     throw ValueError("predicted_classes",
                      "outputs have NaN elements, which say nothing of a class");
@@ -28,7 +33,7 @@ Tensor predicted_classes(const Tensor& y) {
     throw ShapeError("predicted_classes", "outputs of shape " + y.shape().str() +
                                               ": must be [n, classes], [n, 1] or [n]");
   }
-  return cast(Var(y.reshape({y.size()})) > 0.5, i64).value();
+  return cast(Var(y.reshape({y.size()})) > threshold, i64).value();
 }
 
 namespace {
@@ -41,27 +46,39 @@ void check_labels(const char* where, const Tensor& y, const Tensor& labels) {
                                 ": must be [n, …] and [n]");
   }
 }
+
+void check_class(const char* where, std::int64_t c, std::int64_t row, std::int64_t classes) {
+  if (c >= 0 && c < classes) return;
+  throw ValueError(where, "class " + std::to_string(c) + " at row " + std::to_string(row) +
+                              ": must be in [0, " + std::to_string(classes) + ")");
+}
 }  // namespace
 
-double accuracy(const Tensor& y, const Tensor& labels) {
+double accuracy(const Tensor& y, const Tensor& labels, double threshold) {
   check_labels("accuracy", y, labels);
-  return mean(cast(equal(predicted_classes(y), labels), f64)).item();
+  const Tensor predicted = predicted_classes(y, threshold);
+  const std::int64_t classes = y.rank() == 2 && y.shape()[1] > 1 ? y.shape()[1] : 2;
+  for (std::int64_t i = 0; i < labels.size(); ++i) {
+    check_class("accuracy", labels.data<std::int64_t>()[i], i, classes);
+  }
+  if (labels.size() == 0) throw ValueError("accuracy", "of 0 rows: needs 1 or more");
+  return mean(cast(equal(predicted, labels), f64)).item();
 }
 
 std::vector<std::vector<std::int64_t>> confusion(const Tensor& y, const Tensor& labels,
-                                                 std::int64_t classes) {
+                                                 std::int64_t classes, double threshold) {
   check_labels("confusion", y, labels);
-  const Tensor predicted = predicted_classes(y);
+  if (classes < 1) {
+    throw ValueError("confusion", std::to_string(classes) + " classes: must be 1 or more");
+  }
+  const Tensor predicted = predicted_classes(y, threshold);
   std::vector<std::vector<std::int64_t>> counts(
       static_cast<std::size_t>(classes),
       std::vector<std::int64_t>(static_cast<std::size_t>(classes)));
   for (std::int64_t i = 0; i < labels.size(); ++i) {
     const std::int64_t t = labels.data<std::int64_t>()[i], p = predicted.data<std::int64_t>()[i];
-    if (t < 0 || t >= classes || p >= classes) {
-      throw ValueError("confusion", "class " + std::to_string(std::max(t, p)) + " at row " +
-                                        std::to_string(i) + ": must be in [0, " +
-                                        std::to_string(classes) + ")");
-    }
+    check_class("confusion", t, i, classes);
+    check_class("confusion", p, i, classes);
     ++counts[static_cast<std::size_t>(t)][static_cast<std::size_t>(p)];
   }
   return counts;

@@ -43,14 +43,18 @@ struct NamedLoss {
 /// mse, half_squared, bce, bce_logits or cross_entropy, averaged. @throws ParseError listing them.
 NamedLoss loss(const std::string& name);
 
-/// The share of rows of `y` (shape [n, classes], or [n, 1] and [n] for a probability of class 1)
-/// whose largest element is the label's. `labels` is i64 [n]. @throws ShapeError, DTypeError.
-double accuracy(const Tensor& y, const Tensor& labels);
-/// counts[t][p]: how many samples of class t were taken for class p. As accuracy().
+/// The share of rows of `y` (shape [n, classes], or [n, 1] and [n] for class 1 above `threshold`)
+/// whose largest element is the label's. `labels` is i64 [n]. The threshold is for one column: ½
+/// for a probability, 0 for a logit. @throws ShapeError, DTypeError; ValueError for a label out of
+/// range, no rows, or NaN.
+double accuracy(const Tensor& y, const Tensor& labels, double threshold = 0.5);
+/// counts[t][p]: how many samples of class t were taken for class p. As accuracy(), but of no rows
+/// all counts are 0. @throws ValueError for a class out of range, and unless classes ≥ 1.
 std::vector<std::vector<std::int64_t>> confusion(const Tensor& y, const Tensor& labels,
-                                                 std::int64_t classes);
-/// The class each row of `y` is taken for, i64 [n]: the largest element, or p > ½ for one column.
-/// @throws ValueError when an element is NaN.
-Tensor predicted_classes(const Tensor& y);
+                                                 std::int64_t classes, double threshold = 0.5);
+/// The class each row of `y` is taken for, i64 [n]: the largest element, or 1 above `threshold` (½
+/// for a probability, 0 for a logit) for one column. @throws ValueError when an element, or the
+/// threshold, is NaN.
+Tensor predicted_classes(const Tensor& y, double threshold = 0.5);
 
 }  // namespace xtape::nn

@@ -12,14 +12,25 @@ struct Module::Recipe {
 
   Initializer init;
   Fans fans;
-  std::uint64_t default_version = 0;  // of the parameter while its value is the default one
-  Rng stream;                         // of the last draw: that of a value to come
-  DType drawn;                        // in which a value to come would have been drawn,
-  DType dtype;                        // and to which converted since
+  bool weight = true;                    // takes the initialiser of initialize(weights, …)
+  std::optional<std::int64_t> zero_row;  // see ParameterTraits
+  std::uint64_t default_version = 0;     // of the parameter while its value is the default one
+  Rng stream;                            // of the last draw: that of a value to come
+  DType drawn;                           // in which a value to come would have been drawn,
+  DType dtype;                           // and to which converted since
 
   Tensor draw(const Shape& shape) {
     Rng rng = stream;
-    return init.draw(shape, fans, drawn, rng).to(dtype);
+    Tensor value = init.draw(shape, fans, drawn, rng).to(dtype);
+    if (zero_row) clear_row(value);
+    return value;
+  }
+  void clear_row(Tensor& value) const {
+    const std::int64_t each = value.size() / value.shape()[0];
+    dispatch_floating(value.dtype(), [&](auto zero) {
+      auto* const row = value.mutable_data<decltype(zero)>() + *zero_row * each;
+      std::fill(row, row + each, zero);
+    });
   }
 };
 
@@ -68,6 +79,12 @@ Parameters Module::parameters() const {
 
 Parameters Module::buffers() const {
   Parameters all;
+  collect(all, &Module::buffers_);
+  return all;
+}
+
+Parameters Module::state() const {
+  Parameters all = parameters();
   collect(all, &Module::buffers_);
   return all;
 }
@@ -140,6 +157,7 @@ void Module::draw(const Rng& rng, std::uint64_t next, bool untouched_only) {
       const bool value = p.has_value();
       if (untouched_only && value && p.version() != r.default_version) continue;
       if (untouched_only && !value && r.default_version == Recipe::kTouched) continue;
+      if (value && p.frozen()) continue;
       r.stream = stream;
       if (value) r.dtype = p.dtype();
       r.drawn = r.dtype;
@@ -158,11 +176,8 @@ void Module::draw_untouched(std::uint64_t position) { draw(Rng(0), position, tru
 
 void Module::initialize(const Initializer& weights, const Rng& rng) {
   visit([&](Module& m) {
-    for (std::size_t i = 0; i < m.own_.size(); ++i) {
-      const Parameter& p = m.own_[i];
-      // A bias of open size is one by its name.
-      const bool weight = p.has_value() ? p.shape().rank() >= 2 : m.names_[i].rfind("bias", 0) != 0;
-      if (weight) m.recipes_[i]->init = weights;
+    for (const auto& recipe : m.recipes_) {
+      if (recipe->weight) recipe->init = weights;
     }
   });
   initialize(rng);
@@ -176,19 +191,20 @@ std::uint64_t hash(const std::string& s) {
   return h;
 }
 
-Generator generator_at(const Rng& rng, const std::string& path) {
-  const Rng own = rng.split(hash(path));
-  return Generator(own.seed(), own.stream());
-}
+Rng stream_at(const Rng& rng, const std::string& path) { return rng.split(hash(path)); }
+
+// In place: programs read seed and stream at every run.
+void reseed(Generator& g, const Rng& stream) { g.reseed(stream.seed(), stream.stream()); }
 }  // namespace
 
 void Module::add_generator() {
-  generator_ = std::make_shared<Generator>(generator_at(Rng(0), path_));
+  const Rng stream = stream_at(Rng(0), path_);
+  generator_ = std::make_shared<Generator>(stream.seed(), stream.stream());
 }
 
 void Module::seed(const Rng& rng) {
   visit([&](Module& m) {
-    if (m.generator_) *m.generator_ = generator_at(rng, m.path_);
+    if (m.generator_) reseed(*m.generator_, stream_at(rng, m.path_));
   });
 }
 
@@ -265,9 +281,11 @@ void Module::detach(Copies& copies) {
 }
 
 Parameter Module::add_parameter(std::string name, const Shape& shape, Initializer init, Fans fans,
-                                DType dtype) {
+                                DType dtype, const ParameterTraits& traits) {
   const Rng stream = Rng(0).split(own_.size());
-  auto recipe = std::make_shared<Recipe>(Recipe{std::move(init), fans, 0, stream, dtype, dtype});
+  auto recipe = std::make_shared<Recipe>(Recipe{std::move(init), fans,
+                                                traits.weight.value_or(shape.rank() >= 2),
+                                                traits.zero_row, 0, stream, dtype, dtype});
   const bool open = fans.fan_in == infer || fans.fan_out == infer ||
                     std::find(shape.begin(), shape.end(), infer) != shape.end();
   own_.push_back(open ? Parameter::later(name) : Parameter(recipe->draw(shape), name));
@@ -325,7 +343,9 @@ struct Module::Places {
 // What stands twice is named by its first place.
 void Module::place(const std::string& path, Places& places) {
   if (!places.modules.insert(this).second) return;
-  if (generator_ && path != path_) *generator_ = generator_at(Rng(generator_->seed()), path);
+  if (generator_ && path != path_) {
+    reseed(*generator_, stream_at(Rng(generator_->seed()), path));
+  }
   path_ = path;
   const std::string front = path.empty() ? "" : path + ".";
   const auto rename = [&](Parameters& list, const std::vector<std::string>& names) {
@@ -368,7 +388,10 @@ void Module::tie(const std::string& path, const Parameter& as) {
     for (std::size_t i = 0; i < m.own_.size(); ++i) {
       if (m.own_[i] != old) continue;
       m.own_[i] = as;
-      if (recipe) m.recipes_[i] = recipe;
+      if (recipe) {
+        if (m.recipes_[i]->zero_row) recipe->zero_row = m.recipes_[i]->zero_row;
+        m.recipes_[i] = recipe;
+      }
       m.rebind();
     }
   });

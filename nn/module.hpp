@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,15 @@ namespace xtape::nn {
 inline constexpr std::int64_t infer = -1;
 
 class Module;
+
+/// What else there is to say of a parameter, see Module::add_parameter.
+struct ParameterTraits {
+  /// Whether `initialize(weights, rng)` gives it another initialiser; if nothing is said: at rank 2
+  /// and more.
+  std::optional<bool> weight = {};
+  /// A row that is 0 after every draw, whatever the initialiser.
+  std::optional<std::int64_t> zero_row = {};
+};
 
 /// Takes a forward hook away again. Copies are handles of the same hook.
 class ForwardHook {
@@ -96,18 +106,26 @@ class Module {
   Parameters parameters(const std::function<bool(const Parameter&)>& wanted) const;
   /// State without a gradient, such as running statistics, in the same order.
   Parameters buffers() const;
+  /// The parameters, then the buffers: all that makes the network's answers, and what to keep of
+  /// it: `io::save(path, net.state())`, `io::load(path, net.state())`.
+  Parameters state() const;
   /// Where the random numbers of dropout stand, one for each module that draws some, in the same
   /// order: with the parameters and buffers, all that a training must keep to go on as it would
-  /// have. They belong to the streams of the present paths and seed.
+  /// have. They belong to the streams of the present paths and seed. seed() and initialize() set
+  /// them to 0.
   Parameters random_positions() const;
   /// Number of elements of all parameters.
   std::int64_t parameter_count() const;
   /// Draws all parameters afresh by their initialisers: parameter k of the walk from rng.split(k),
-  /// so that the values do not depend on what else was drawn. Also seed(rng).
+  /// so that the values do not depend on what else was drawn. Frozen ones keep their values. Also
+  /// seed(rng).
   void initialize(const Rng& rng);
-  /// Gives every weight (rank 2 and more) this initialiser, then draws. Biases keep theirs.
+  /// Gives every weight of a layer (dense, convolution, recurrent, attention, bilinear, embedding,
+  /// and what layers of one's own have of rank 2 and more) this initialiser, then draws. Biases and
+  /// normalization layers keep theirs, the row of padding of an embedding stays 0.
   void initialize(const Initializer& weights, const Rng& rng);
   /// Starts the random numbers of dropout anew: each module has a stream of its own, by its path.
+  /// Programs that were compiled before go on with the new numbers.
   void seed(const Rng& rng);
   /// Converts every parameter and floating buffer to f32 or f64.
   void to(DType dtype);
@@ -121,15 +139,19 @@ class Module {
   /// What train() was told.
   bool training() const { return training_; }
   /// Makes parameter `path` ("decoder.weight") the same as `as`, from now on one parameter: tied
-  /// weights. @throws ValueError for an unknown path; ShapeError or DTypeError when they differ.
+  /// weights. Before compile(): programs that exist keep what was there. @throws ValueError for an
+  /// unknown path; ShapeError or DTypeError when they differ.
   void tie(const std::string& path, const Parameter& as);
   /// The parameter of that path. @throws ValueError listing the paths.
   Parameter parameter(const std::string& path) const;
 
-  /// Calls `hook` after each call of this module. Hooks do not change anything.
+  /// Calls `hook` after each call of this module. Hooks do not change anything. A recording
+  /// (compile(), a compiled fit) calls hooks once, when it is made, with values without elements;
+  /// runs of the program call none.
   ForwardHook add_forward_hook(ForwardHook::Function hook);
   /// Puts a gradient hook (see add_gradient_hook) on each recorded output of this module from now
-  /// on. Removing the handle stops this, and the hooks that are there.
+  /// on. Removing the handle stops this, and the hooks that are there. In a program what the hook
+  /// recorded is a part of it: adding or removing one afterwards needs a new compile().
   ForwardHook add_output_gradient_hook(std::function<Var(const Var&)> hook);
 
   /// A part of the network, under its name.
@@ -171,7 +193,7 @@ class Module {
   /// Makes a parameter drawn by `init`, from Rng(0) until initialize() is called. With an extent
   /// or fan that is `infer` it has no value before materialize().
   Parameter add_parameter(std::string name, const Shape& shape, Initializer init, Fans fans,
-                          DType dtype);
+                          DType dtype, const ParameterTraits& traits = {});
   /// Gives own parameter `k` its shape, and the value it would have had if it had been known.
   void materialize(std::size_t k, const Shape& shape, Fans fans) const;
   /// Makes a buffer; without a value (a Tensor that is not defined) it gets one by
@@ -295,10 +317,12 @@ class Sequential : public Cloneable<Sequential> {
 /// A table of the layers of `net` with the output shape and parameter count of each, for inputs of
 /// shape `input`; all shapes are those of one sample, without the batch axis in front.
 std::string summary(const Module& net, const Shape& input);
+/// The same for a network of several inputs: shape (without the batch axis) and dtype of each.
+std::string summary(const Module& net, std::span<const Spec> inputs);
 
 /// A small network in full: every layer with each neuron's activation, weights, bias and its signal
-/// for the single input `x`, [features] or [1, features]. @throws ShapeError for more. What
-/// printing a network of a few neurons should look like.
+/// for the single input `x`, [features] or [1, features]. Shows the behaviour of eval(), of a
+/// clone: nothing is drawn, nothing of `net` changes. @throws ShapeError for more.
 std::string print_network(const Module& net, const Tensor& x);
 
 }  // namespace xtape::nn

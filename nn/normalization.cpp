@@ -5,6 +5,9 @@ namespace {
 
 std::string extent(const Shape& s) { return s.rank() == 1 ? std::to_string(s[0]) : s.str(); }
 
+// Factors and shifts keep their own initialisers, whatever their rank.
+constexpr ParameterTraits kOwn{.weight = false};
+
 void check_channels(const char* layer, std::int64_t channels) {
   if (channels >= 1 || channels == infer) return;
   throw ValueError(layer, std::to_string(channels) + " channels: must be 1 or more");
@@ -36,8 +39,8 @@ BatchNorm::BatchNorm(bool instance, std::int64_t channels, const BatchNormLayerO
     : instance_(instance), channels_(channels), options_(o), axes_(axes) {
   check_channels(instance ? "InstanceNorm" : "BatchNorm", channels);
   if (o.affine) {
-    add_parameter("weight", {channels}, constant(1), {1, 1}, o.dtype);
-    add_parameter("bias", {channels}, constant(0), {1, 1}, o.dtype);
+    add_parameter("weight", {channels}, constant(1), {1, 1}, o.dtype, kOwn);
+    add_parameter("bias", {channels}, constant(0), {1, 1}, o.dtype, kOwn);
   }
   if (!o.track_running_stats) return;
   const bool open = channels == infer;
@@ -112,8 +115,8 @@ std::string BatchNorm::describe() const {
 LayerNorm::LayerNorm(const Shape& normalized, const NormLayerOptions& o)
     : normalized_(normalized), eps_(o.eps) {
   check_normalized("LayerNorm", normalized);
-  if (o.affine) add_parameter("weight", normalized, constant(1), {1, 1}, o.dtype);
-  if (o.affine && o.bias) add_parameter("bias", normalized, constant(0), {1, 1}, o.dtype);
+  if (o.affine) add_parameter("weight", normalized, constant(1), {1, 1}, o.dtype, kOwn);
+  if (o.affine && o.bias) add_parameter("bias", normalized, constant(0), {1, 1}, o.dtype, kOwn);
 }
 
 Var LayerNorm::forward(const Var& x) const {
@@ -130,7 +133,7 @@ std::string LayerNorm::describe() const {
 RMSNorm::RMSNorm(const Shape& normalized, const NormLayerOptions& o)
     : normalized_(normalized), eps_(o.eps) {
   check_normalized("RMSNorm", normalized);
-  if (o.affine) add_parameter("weight", normalized, constant(1), {1, 1}, o.dtype);
+  if (o.affine) add_parameter("weight", normalized, constant(1), {1, 1}, o.dtype, kOwn);
 }
 
 Var RMSNorm::forward(const Var& x) const {
@@ -150,8 +153,8 @@ GroupNorm::GroupNorm(std::int64_t groups, std::int64_t channels, const NormLayer
     throw ValueError("GroupNorm", std::to_string(channels) + " channels in " +
                                       std::to_string(groups) + " groups: must divide");
   }
-  if (o.affine) add_parameter("weight", {channels}, constant(1), {1, 1}, o.dtype);
-  if (o.affine && o.bias) add_parameter("bias", {channels}, constant(0), {1, 1}, o.dtype);
+  if (o.affine) add_parameter("weight", {channels}, constant(1), {1, 1}, o.dtype, kOwn);
+  if (o.affine && o.bias) add_parameter("bias", {channels}, constant(0), {1, 1}, o.dtype, kOwn);
 }
 
 Var GroupNorm::forward(const Var& x) const {

@@ -20,6 +20,16 @@ struct BatchNormLayerOptions {
   DType dtype = f32;                ///< Of all but the number of batches.
 };
 
+/// What an instance normalization layer is made with.
+struct InstanceNormLayerOptions {
+  double eps = 1e-5;                     ///< Added to the variance.
+  std::optional<double> momentum = 0.1;  ///< As BatchNormLayerOptions::momentum.
+  bool affine = false;                   ///< Whether there are `weight` and `bias`.
+  bool track_running_stats = false;      ///< Whether there are running statistics, which serve in
+                                         ///< evaluation; without, those of each sample do.
+  DType dtype = f32;                     ///< Of all but the number of batches.
+};
+
 /// Normalizes each channel over the batch and all other axes, with a learned factor `weight` and
 /// shift `bias`, both [channels]. Buffers are `running_mean`, `running_var` [channels] and
 /// `num_batches_tracked`: training moves them on, evaluation uses them. Ioffe and Szegedy, 2015.
@@ -69,10 +79,9 @@ struct BatchNorm3d : BatchNorm {
 /// and running statistics.
 struct InstanceNorm : BatchNorm {
   /// As BatchNorm.
-  explicit InstanceNorm(std::int64_t channels,
-                        const BatchNormLayerOptions& o = {.affine = false,
-                                                          .track_running_stats = false})
-      : BatchNorm(true, channels, o, {}) {}
+  explicit InstanceNorm(std::int64_t channels, const InstanceNormLayerOptions& o = {})
+      : BatchNorm(true, channels, {o.eps, o.momentum, o.affine, o.track_running_stats, o.dtype},
+                  {}) {}
 };
 
 /// What a layer normalization is made with.

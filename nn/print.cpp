@@ -33,7 +33,7 @@ Row row(const Module& m, const Shape& out) {
 }
 
 // A row for each node, in the order in which they run.
-void collect_nodes(const Graph& graph, Spec& spec, std::vector<Row>& rows) {
+void collect_nodes(const Graph& graph, std::vector<Spec>& specs, std::vector<Row>& rows) {
   std::vector<ForwardHook> hooks;
   for (const auto& c : graph.children()) {
     hooks.push_back(
@@ -42,7 +42,7 @@ void collect_nodes(const Graph& graph, Spec& spec, std::vector<Row>& rows) {
         }));
   }
   try {
-    spec = graph.output_spec({&spec, 1});
+    specs = {graph.output_spec(specs)};
   } catch (...) {
     for (ForwardHook& h : hooks) h.remove();
     throw;
@@ -50,14 +50,15 @@ void collect_nodes(const Graph& graph, Spec& spec, std::vector<Row>& rows) {
   for (ForwardHook& h : hooks) h.remove();
 }
 
-void collect(const Module& m, Spec& spec, std::vector<Row>& rows) {
+// `specs` are those of the inputs, then that of the output.
+void collect(const Module& m, std::vector<Spec>& specs, std::vector<Row>& rows) {
   if (const auto* seq = dynamic_cast<const Sequential*>(&m)) {
-    for (const auto& c : seq->children()) collect(*c.module, spec, rows);
+    for (const auto& c : seq->children()) collect(*c.module, specs, rows);
   } else if (const auto* graph = dynamic_cast<const Graph*>(&m)) {
-    collect_nodes(*graph, spec, rows);
+    collect_nodes(*graph, specs, rows);
   } else {
-    spec = m.output_spec({&spec, 1});
-    rows.push_back(row(m, spec.shape));
+    specs = {m.output_spec(specs)};
+    rows.push_back(row(m, specs[0].shape));
   }
 }
 
@@ -85,11 +86,21 @@ void print_neurons(std::ostream& os, const Dense& d, const std::vector<std::stri
 }  // namespace
 
 std::string summary(const Module& net, const Shape& input) {
+  const Spec spec{input, net.input_dtype()};
+  return summary(net, {&spec, 1});
+}
+
+std::string summary(const Module& net, std::span<const Spec> inputs) {
   std::vector<Row> rows{{"name", "layer", "output shape", "parameters"}};
-  Spec spec{{2}, net.input_dtype()};  // batch normalization needs more than one
-  for (const std::int64_t extent : input) spec.shape.push_back(extent);
-  rows.push_back({"", "input", input.str(), ""});
-  collect(net, spec, rows);
+  std::vector<Spec> specs;
+  for (const Spec& input : inputs) {
+    Spec spec{{2}, input.dtype};  // batch normalization needs more than one
+    for (const std::int64_t extent : input.shape) spec.shape.push_back(extent);
+    specs.push_back(spec);
+    const std::string number = inputs.size() > 1 ? " " + std::to_string(specs.size()) : "";
+    rows.push_back({"", "input" + number, input.shape.str(), ""});
+  }
+  collect(net, specs, rows);
   std::size_t w[4]{};
   for (const Row& r : rows) {
     const std::string* cells[] = {&r.name, &r.layer, &r.shape, &r.count};
@@ -105,8 +116,10 @@ std::string summary(const Module& net, const Shape& input) {
 }
 
 std::string print_network(const Module& net, const Tensor& x) {
+  const std::shared_ptr<Module> shown = net.clone();  // running it may draw and build
+  shown->eval();
   std::vector<const Module*> layers;
-  flatten(net, layers);
+  flatten(*shown, layers);
   if (x.rank() == 0 || x.size() != x.shape()[x.rank() - 1]) {
     throw ShapeError("print_network",
                      "input of shape " + x.shape().str() +

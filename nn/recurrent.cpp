@@ -1,7 +1,41 @@
+#include <cstring>
+
+#include <xtape/autodiff/op.hpp>
 #include <xtape/nn/recurrent.hpp>
 
 namespace xtape::nn {
 namespace {
+
+// What the lengths of sequences are checked for, and who asks.
+struct LengthAttrs {
+  std::int64_t time;
+  std::string layer, path;
+  std::string str() const { return "at most " + std::to_string(time); }
+  bool operator==(const LengthAttrs&) const = default;
+};
+
+void check_lengths(const KernelArgs& args) {
+  const auto& a = get_attrs<LengthAttrs>(args.attrs);
+  const auto* const lengths = static_cast<const std::int64_t*>(args.in[0].data);
+  for (std::int64_t i = 0; i < args.spec.shape.size(); ++i) {
+    if (lengths[i] >= 0 && lengths[i] <= a.time) continue;
+    ValueError e(a.layer, "length " + std::to_string(lengths[i]) + " of sequence " +
+                              std::to_string(i) + ": must be in [0, " + std::to_string(a.time) +
+                              "]");
+    e.set_module(a.path);
+    throw e;
+  }
+}
+
+// y = x, lengths of sequences, refused when one is out of range: in every run of a program, too.
+constexpr Op kLengths{.name = "lengths",
+                      .infer = [](const InferArgs& a) { return *a.in[0]; },
+                      .kernel =
+                          [](const KernelArgs& a) {
+                            check_lengths(a);
+                            std::memcpy(a.out, a.in[0].data, a.spec.nbytes());
+                          },
+                      .throws = true};
 
 // x[k, …] for every k. By halves: the gradient of a single slice fills the whole of x with zeros,
 // which for each of n steps would cost n².
@@ -137,15 +171,9 @@ Var Recurrent::mask(const Var& lengths, std::int64_t time, std::int64_t batch) c
     throw ShapeError(describe(), "lengths of shape " + lengths.shape().str() +
                                      ": must be [batch] = " + Shape{batch}.str());
   }
-  const Tensor& values = lengths.value();
-  for (std::int64_t i = 0; !values.is_symbolic() && i < batch; ++i) {
-    const std::int64_t n = values.data<std::int64_t>()[i];
-    if (n >= 0 && n <= time) continue;
-    throw ValueError(describe(), "length " + std::to_string(n) + " of sequence " +
-                                     std::to_string(i) + ": must be in [0, " +
-                                     std::to_string(time) + "]");
-  }
-  return reshape(lengths, {1, batch, 1}) > reshape(Tensor::arange(time), {time, 1, 1});
+  const Var checked =
+      apply(kLengths, {&lengths}, make_attrs(LengthAttrs{time, describe(), path()}));
+  return reshape(checked, {1, batch, 1}) > reshape(Tensor::arange(time), {time, 1, 1});
 }
 
 RecurrentState Recurrent::step(const Walk& w, const Var& x, const RecurrentState& s) const {

@@ -44,8 +44,8 @@ class Recurrent : public Cloneable<Recurrent> {
   std::string describe() const override;
   /// All of it. `lengths` (i64 [batch]) says how many steps of each sequence count: beyond them
   /// outputs are 0 and the state stays, and the direction back begins there, as if each sequence
-  /// was alone. @throws ShapeError, DTypeError; ValueError for a length that is not in [0, time],
-  /// where lengths have values.
+  /// was alone. @throws ShapeError, DTypeError; ValueError for a length that is not in [0, time]:
+  /// in a program at its run.
   RecurrentResult run(const Var& x, const RecurrentState& initial = {},
                       const Var& lengths = {}) const;
   /// Extent of the state.

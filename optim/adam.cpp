@@ -8,7 +8,7 @@ template <class Options>
 void check_adam(const char* rule, const Options& o) {
   require_factor(rule, "beta1", o.beta1);
   require_factor(rule, "beta2", o.beta2);
-  require_not_negative(rule, "epsilon", o.epsilon);
+  require_epsilon(rule, o.epsilon);
   require_not_negative(rule, "weight_decay", o.weight_decay);
 }
 

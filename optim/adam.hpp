@@ -26,7 +26,7 @@ struct AdamOptions {
   double learning_rate = 1e-3;  ///< η ≥ 0.
   double beta1 = 0.9;           ///< In [0, 1).
   double beta2 = 0.999;         ///< In [0, 1).
-  double epsilon = 1e-8;        ///< ε ≥ 0.
+  double epsilon = 1e-8;        ///< ε > 0.
   double weight_decay = 0;      ///< λ ≥ 0.
   bool amsgrad = false;         ///< The largest v so far in place of v; a third state, peak.
   bool maximize = false;        ///< −g in place of g.
@@ -49,7 +49,7 @@ struct AdamWOptions {
   double learning_rate = 1e-3;  ///< η ≥ 0.
   double beta1 = 0.9;           ///< In [0, 1).
   double beta2 = 0.999;         ///< In [0, 1).
-  double epsilon = 1e-8;        ///< ε ≥ 0.
+  double epsilon = 1e-8;        ///< ε > 0.
   double weight_decay = 0.01;   ///< λ ≥ 0, of the weights themselves.
   bool amsgrad = false;         ///< As for Adam.
   bool maximize = false;        ///< −g in place of g.
@@ -72,7 +72,7 @@ struct AdamaxOptions {
   double learning_rate = 2e-3;  ///< η ≥ 0.
   double beta1 = 0.9;           ///< In [0, 1).
   double beta2 = 0.999;         ///< In [0, 1).
-  double epsilon = 1e-8;        ///< ε ≥ 0.
+  double epsilon = 1e-8;        ///< ε > 0.
   double weight_decay = 0;      ///< λ ≥ 0.
   bool maximize = false;        ///< −g in place of g.
 };
@@ -94,7 +94,7 @@ struct NAdamOptions {
   double learning_rate = 2e-3;   ///< η ≥ 0.
   double beta1 = 0.9;            ///< In [0, 1).
   double beta2 = 0.999;          ///< In [0, 1).
-  double epsilon = 1e-8;         ///< ε ≥ 0.
+  double epsilon = 1e-8;         ///< ε > 0.
   double weight_decay = 0;       ///< λ ≥ 0.
   double momentum_decay = 4e-3;  ///< ψ ≥ 0.
   bool maximize = false;         ///< −g in place of g.
@@ -121,7 +121,7 @@ struct RAdamOptions {
   double learning_rate = 1e-3;  ///< η ≥ 0.
   double beta1 = 0.9;           ///< In [0, 1).
   double beta2 = 0.999;         ///< In [0, 1).
-  double epsilon = 1e-8;        ///< ε ≥ 0.
+  double epsilon = 1e-8;        ///< ε > 0.
   double weight_decay = 0;      ///< λ ≥ 0.
   bool maximize = false;        ///< −g in place of g.
 };
@@ -148,7 +148,7 @@ struct LambOptions {
   double learning_rate = 1e-3;  ///< η ≥ 0.
   double beta1 = 0.9;           ///< In [0, 1).
   double beta2 = 0.999;         ///< In [0, 1).
-  double epsilon = 1e-6;        ///< ε ≥ 0.
+  double epsilon = 1e-6;        ///< ε > 0.
   double weight_decay = 0.01;   ///< λ ≥ 0, beside the direction.
   bool maximize = false;        ///< −g in place of g.
 };

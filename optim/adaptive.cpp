@@ -7,7 +7,7 @@ void Adagrad::check(const AdagradOptions& o) {
   require_not_negative("Adagrad", "rate_decay", o.rate_decay);
   require_not_negative("Adagrad", "weight_decay", o.weight_decay);
   require_not_negative("Adagrad", "initial_accumulator", o.initial_accumulator);
-  require_not_negative("Adagrad", "epsilon", o.epsilon);
+  require_epsilon("Adagrad", o.epsilon);
 }
 std::vector<State> Adagrad::state_of(const AdagradOptions& o) {
   return {{"sum", o.initial_accumulator}};
@@ -23,7 +23,7 @@ void Adagrad::update(Update& u) {
 void RMSprop::check(const RMSpropOptions& o) {
   require_factor("RMSprop", "alpha", o.alpha);
   require_factor("RMSprop", "momentum", o.momentum);
-  require_not_negative("RMSprop", "epsilon", o.epsilon);
+  require_epsilon("RMSprop", o.epsilon);
   require_not_negative("RMSprop", "weight_decay", o.weight_decay);
 }
 std::vector<State> RMSprop::state_of(const RMSpropOptions& o) {
@@ -51,7 +51,7 @@ void RMSprop::update(Update& u) {
 
 void Adadelta::check(const AdadeltaOptions& o) {
   require_factor("Adadelta", "rho", o.rho);
-  require_not_negative("Adadelta", "epsilon", o.epsilon);
+  require_epsilon("Adadelta", o.epsilon);
   require_not_negative("Adadelta", "weight_decay", o.weight_decay);
 }
 std::vector<State> Adadelta::state_of(const AdadeltaOptions&) { return {{"square"}, {"moved"}}; }

@@ -12,7 +12,7 @@ struct AdagradOptions {
   double rate_decay = 0;           ///< γ ≥ 0.
   double weight_decay = 0;         ///< λ ≥ 0.
   double initial_accumulator = 0;  ///< s before the first step, ≥ 0.
-  double epsilon = 1e-10;          ///< ε ≥ 0.
+  double epsilon = 1e-10;          ///< ε > 0.
   bool maximize = false;           ///< −g in place of g.
 };
 
@@ -34,7 +34,7 @@ class Adagrad : public Rule<Adagrad, AdagradOptions> {
 struct RMSpropOptions {
   double learning_rate = 0.01;  ///< η ≥ 0.
   double alpha = 0.99;          ///< In [0, 1).
-  double epsilon = 1e-8;        ///< ε ≥ 0.
+  double epsilon = 1e-8;        ///< ε > 0.
   double weight_decay = 0;      ///< λ ≥ 0.
   double momentum = 0;          ///< μ in [0, 1). Without it set_momentum() throws.
   bool centered = false;        ///< The variance in place of the square.
@@ -60,7 +60,7 @@ class RMSprop : public Rule<RMSprop, RMSpropOptions> {
 struct AdadeltaOptions {
   double learning_rate = 1;  ///< η ≥ 0.
   double rho = 0.9;          ///< ρ in [0, 1).
-  double epsilon = 1e-6;     ///< ε ≥ 0.
+  double epsilon = 1e-6;     ///< ε > 0.
   double weight_decay = 0;   ///< λ ≥ 0.
   bool maximize = false;     ///< −g in place of g.
 };

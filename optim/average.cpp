@@ -1,11 +1,34 @@
+#include <cstring>
+
+#include <xtape/autodiff/op.hpp>
 #include <xtape/optim/average.hpp>
 #include <xtape/optim/rule.hpp>
 
 namespace xtape::optim {
+namespace {
+
+void check_in_place(std::int64_t swapped) {
+  if (swapped == 0) return;
+  throw ValueError("WeightAverage", "the averages are swapped in: let the result of swap_in() go");
+}
+
+// y = x, the number of updates, refused while the averages are swapped in.
+constexpr Op kInPlace{.name = "averages_in_place",
+                      .arity = 2,
+                      .infer = [](const InferArgs& a) { return *a.in[0]; },
+                      .kernel =
+                          [](const KernelArgs& a) {
+                            check_in_place(*static_cast<const std::int64_t*>(a.in[1].data));
+                            std::memcpy(a.out, a.in[0].data, a.spec.nbytes());
+                          },
+                      .throws = true};
+
+}  // namespace
 
 WeightAverage::WeightAverage(const Parameters& parameters, const WeightAverageOptions& options)
     : parameters_(parameters),
       updates_(Parameter::buffer(Tensor::scalar(0, i64), "updates")),
+      swapped_(Parameter::buffer(Tensor::scalar(0, i64), "swapped")),
       options_(options) {
   require_factor("WeightAverage", "decay", options.decay);
   for (const Parameter& p : parameters) {
@@ -14,8 +37,7 @@ WeightAverage::WeightAverage(const Parameters& parameters, const WeightAverageOp
 }
 
 void WeightAverage::check_in_place() const {
-  if (!swapped_) return;
-  throw ValueError("WeightAverage", "the averages are swapped in: let the result of swap_in() go");
+  optim::check_in_place(*swapped_.value().data<std::int64_t>());
 }
 
 void WeightAverage::update() {
@@ -30,7 +52,8 @@ void WeightAverage::update() {
 
 void WeightAverage::update(const Var& recorded) {
   check_in_place();
-  const Var count = beside(updates_, recorded), t = cast(count, f64);
+  const Var updates = beside(updates_, recorded), swapped = beside(swapped_, recorded);
+  const Var count = apply(kInPlace, {&updates, &swapped}), t = cast(count, f64);
   const Var d = options_.warm_up ? minimum((t + 1) / (t + 10), options_.decay)
                                  : Var(Tensor::scalar(options_.decay));
   for (std::size_t i = 0; i < averages_.size(); ++i) {
@@ -52,7 +75,7 @@ void WeightAverage::swap() {
     averages_[i].assign(parameters_[i].value());
     parameters_[i].assign(average);
   }
-  swapped_ = !swapped_;
+  swapped_.assign(Tensor::scalar(1 - swapped_.value().item(), i64));
 }
 
 void WeightAverage::assign_to_parameters() {

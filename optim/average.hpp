@@ -32,7 +32,7 @@ class WeightAverage {
   /// After a step. @throws ValueError while the averages are swapped in.
   void update();
   /// The same inside compile(), in the recording of `recorded` and behind the step of the
-  /// optimizer.
+  /// optimizer. A run while the averages are swapped in throws, before anything changes.
   void update(const Var& recorded);
 
   /// Gives the weights back when it goes.
@@ -65,8 +65,8 @@ class WeightAverage {
 
   Parameters parameters_, averages_;
   Parameter updates_;
+  Parameter swapped_;  // 1 while the averages are swapped in: programs look at it, too
   WeightAverageOptions options_;
-  bool swapped_ = false;
   Program program_;  // the eager update
 };
 

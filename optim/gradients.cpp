@@ -63,7 +63,9 @@ Tensors clip_by_value(std::span<const Tensor> gradients, double limit) {
 }
 
 GradientSum::GradientSum(const Parameters& parameters)
-    : parameters_(parameters), weight_(Parameter::buffer(Tensor::scalar(0), "weight")) {
+    : parameters_(parameters),
+      weights_(Parameter::buffer(Tensor::zeros({static_cast<std::int64_t>(parameters.size())}, f64),
+                                 "weights")) {
   for (const Parameter& p : parameters) {
     sums_.push_back(Parameter::buffer(Tensor::zeros(p.shape(), p.dtype()), p.name() + ".sum"));
   }
@@ -91,6 +93,14 @@ void GradientSum::check(std::size_t i, const Tensor& gradient) const {
   }
 }
 
+// What an add() gives to the sums of weights.
+Tensor GradientSum::weighed(double weight) const {
+  Tensor each = Tensor::zeros(weights_.shape(), f64);
+  auto* w = each.mutable_data<double>();
+  for (const Parameter& p : parameters_) *w++ = p.frozen() ? 0 : weight;
+  return each;
+}
+
 void GradientSum::add(std::span<const Tensor> gradients, double weight) {
   check(gradients.size(), weight);
   for (std::size_t i = 0; i < sums_.size(); ++i) {
@@ -100,7 +110,7 @@ void GradientSum::add(std::span<const Tensor> gradients, double weight) {
     if (parameters_[i].frozen()) continue;
     sums_[i].assign(multiply_add(gradients[i], weight, sums_[i].value()).value());
   }
-  weight_.assign(Tensor::scalar(weight_.value().item() + weight));
+  weights_.assign((Var(weights_.value()) + weighed(weight)).value());
 }
 
 void GradientSum::add(const std::vector<Var>& gradients, double weight) {
@@ -115,31 +125,39 @@ void GradientSum::add(const std::vector<Var>& gradients, double weight) {
     if (parameters_[i].frozen()) continue;
     assign(sums_[i], multiply_add(gradients[i], weight, beside(sums_[i], *recorded)));
   }
-  assign(weight_, beside(weight_, *recorded) + weight);
+  assign(weights_, beside(weights_, *recorded) + weighed(weight));
 }
 
 Tensors GradientSum::mean() const {
-  const double weight = weight_.value().item();
-  if (weight == 0) throw ValueError("GradientSum", "mean of nothing: add() gradients first");
+  const std::span<const double> weights = weights_.value().span<double>();
+  if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 0; })) {
+    throw ValueError("GradientSum", "mean of nothing: add() gradients first");
+  }
   Tensors out;
   for (std::size_t i = 0; i < sums_.size(); ++i) {
-    out.push_back(parameters_[i].frozen() ? Tensor() : (Var(sums_[i].value()) / weight).value());
+    if (!parameters_[i].frozen() && weights[i] == 0) {
+      throw ValueError(parameters_[i].name(),
+                       "was frozen in every add(): clear() after thawing, then add() gradients");
+    }
+    out.push_back(parameters_[i].frozen() ? Tensor()
+                                          : (Var(sums_[i].value()) / weights[i]).value());
   }
   return out;
 }
 
 std::vector<Var> GradientSum::mean(const Var& recorded) const {
-  const Var weight = beside(weight_, recorded);
+  const Var weights = beside(weights_, recorded);
   std::vector<Var> out;
-  for (const Parameter& s : sums_) {
-    out.push_back(beside(s, recorded) / cast(weight, s.dtype()));
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    const Var weight = select(weights, 0, static_cast<std::int64_t>(i));
+    out.push_back(beside(sums_[i], recorded) / cast(weight, sums_[i].dtype()));
   }
   return out;
 }
 
 void GradientSum::clear() {
   for (Parameter& s : sums_) s.assign(Tensor::zeros(s.shape(), s.dtype()));
-  weight_.assign(Tensor::scalar(0));
+  weights_.assign(Tensor::zeros(weights_.shape(), f64));
 }
 
 void GradientSum::clear(const Var& recorded) {
@@ -147,11 +165,11 @@ void GradientSum::clear(const Var& recorded) {
     assign(p, recorded.tape()->input(Tensor::zeros(p.shape(), p.dtype())));
   };
   for (Parameter& s : sums_) zero(s);
-  zero(weight_);
+  zero(weights_);
 }
 
 Parameters GradientSum::state() const {
-  Parameters all{weight_};
+  Parameters all{weights_};
   all.insert(all.end(), sums_.begin(), sums_.end());
   return all;
 }

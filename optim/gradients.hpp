@@ -31,7 +31,8 @@ Tensors clip_by_value(std::span<const Tensor> gradients, double limit);
 ///     optimizer.step(sums.mean());
 ///     sums.clear();
 ///
-/// Sums are buffers: each of the three may be in a program.
+/// Sums are buffers: each of the three may be in a program. Each parameter has the weights of its
+/// own gradients: one that was frozen in some of the batches gets the mean of the others.
 class GradientSum {
  public:
   /// Of these parameters; frozen ones have no gradient.
@@ -42,23 +43,24 @@ class GradientSum {
   /// The same inside compile().
   void add(const std::vector<Var>& gradients, double weight = 1);
   /// Their sum over the sum of weights, undefined for frozen parameters. @throws ValueError before
-  /// the first add().
+  /// the first add(), or for a parameter that was frozen in all of them.
   Tensors mean() const;
-  /// The same inside compile(), in the recording of `recorded`; not finite before the first add().
+  /// The same inside compile(), in the recording of `recorded`; not finite where that would throw.
   std::vector<Var> mean(const Var& recorded) const;
   /// Begins anew.
   void clear();
   /// The same inside compile(), in the recording of `recorded`.
   void clear(const Var& recorded);
-  /// The sum of weights, then the sums of gradients.
+  /// The sums of weights, one of each parameter, then the sums of gradients.
   Parameters state() const;
 
  private:
   void check(std::size_t i, const Tensor& gradient) const;
   void check(std::size_t gradients, double weight) const;
+  Tensor weighed(double weight) const;
 
   Parameters parameters_, sums_;
-  Parameter weight_;
+  Parameter weights_;  // of each
 };
 
 }  // namespace xtape::optim

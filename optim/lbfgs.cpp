@@ -121,12 +121,23 @@ Tensor LBFGS::values() const {
 void LBFGS::set_values(const Tensor& all) {
   std::int64_t at = 0;
   for (Parameter& p : moving_) {
-    if (!p.frozen()) p.assign(slice(all, 0, {at, at + p.size()}).value().reshape(p.shape()));
+    p.assign(slice(all, 0, {at, at + p.size()}).value().reshape(p.shape()));
     at += p.size();
   }
 }
 
+void LBFGS::check_frozen() const {
+  for (const Parameter& p : parameters_) {
+    const bool moves = std::find(moving_.begin(), moving_.end(), p) != moving_.end();
+    if (moves == !p.frozen()) continue;
+    throw ValueError("LBFGS", "'" + p.name() + "' was " + (moves ? "frozen" : "thawed") +
+                                  " since this LBFGS was made, whose pairs of vectors are of the "
+                                  "parameters that moved then: make a new one");
+  }
+}
+
 double LBFGS::step(const Closure& evaluate) {
+  check_frozen();
   if (moving_.empty()) return evaluate().loss;
   std::vector<std::pair<Parameter, Tensor>> before;
   for (const Parameter& p : moving_) before.emplace_back(p, p.value());

@@ -35,14 +35,15 @@ class LBFGS {
   /// Computes the loss and its gradients, e.g. by a Program.
   using Closure = std::function<Evaluation()>;
 
-  /// All parameters of one dtype; frozen ones do not move. @throws ValueError for an option outside
-  /// its range or a parameter that stands twice, DTypeError for two dtypes.
+  /// All parameters of one dtype; those that are frozen now do not move. @throws ValueError for an
+  /// option outside its range or a parameter that stands twice, DTypeError for two dtypes.
   explicit LBFGS(const Parameters& parameters, const LBFGSOptions& options = {});
 
   /// Up to max_iterations iterations. @returns the loss before them.
-  /// @throws ValueError when a gradient is missing or the loss or a gradient is not finite where
-  /// the method arrives, ShapeError or DTypeError for one that does not fit, and what the closure
-  /// throws; parameters and state are as before then.
+  /// @throws ValueError when other parameters are frozen than at the beginning (its memory of the
+  /// path is that of the others: make a new one), when a gradient is missing or the loss or a
+  /// gradient is not finite where the method arrives, ShapeError or DTypeError for one that does
+  /// not fit, and what the closure throws; parameters and state are as before then.
   double step(const Closure& evaluate);
 
   /// Of the next step.
@@ -69,6 +70,7 @@ class LBFGS {
   Tensor flat(const std::vector<Tensor>& gradients) const;
   Tensor values() const;
   void set_values(const Tensor& flat);
+  void check_frozen() const;
   void remember(const Tensor& gradient);
   Tensor direction(const Tensor& gradient) const;
   Point search(const Closure& evaluate, const Tensor& from, Point start, double t);

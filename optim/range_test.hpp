@@ -15,7 +15,9 @@ struct RangeTestOptions {
   std::int64_t steps = 100;  ///< Of training, from one to the other in equal ratios; 2 or more.
   double smoothing = 0.95;   ///< Of the losses: the decay of their average, in [0, 1).
   double divergence = 4;     ///< Ends when the smoothed loss is so many times its least.
-  Parameters restored = {};  ///< What else a step changes, e.g. running statistics.
+  /// What else a step changes: running statistics (`net.buffers()`), places of random numbers
+  /// (`net.random_positions()`).
+  Parameters restored = {};
 };
 
 /// What find_learning_rate found.
@@ -27,9 +29,9 @@ struct RangeTest {
 };
 
 /// Trains a little with learning rates that grow, to see which of them train. `step` makes one step
-/// with `optimizer` and its next batch and returns the loss. Parameters and optimizer are
-/// afterwards as before, also when something throws. Smith, "Cyclical learning rates for training
-/// neural networks", 2017, section 3.3.
+/// with `optimizer` and its next batch and returns the loss. Parameters, optimizer and what
+/// `restored` names are afterwards as before, also when something throws. Smith, "Cyclical learning
+/// rates for training neural networks", 2017, section 3.3.
 ///
 /// The test ends when the loss diverges or is not finite. A ValueError of a later step than the
 /// first (the optimizer refuses gradients that are not finite) ends it, too; `stopped` says so.

@@ -24,6 +24,11 @@ inline void require_not_negative(const char* rule, const char* option, double x)
   require(x >= 0 && x < 1e300, rule, option, x, "finite and not negative");
 }
 
+/// An ε beside a root that may be 0: positive, also in f32, or 0/0 makes weights NaN.
+inline void require_epsilon(const char* rule, double x) {
+  require(x >= 1e-30 && x < 1e300, rule, "epsilon", x, "finite and 1e-30 or more");
+}
+
 /// g of the rules: the gradient, its negative under `maximize`; and λ p beside it where the weight
 /// decay λ is a part of the loss.
 template <class Options>

@@ -177,7 +177,8 @@ ReduceOnPlateau::ReduceOnPlateau(const PlateauOptions& o) : options_(o) {
 bool ReduceOnPlateau::better(double value) const {
   const double sign = options_.maximize ? 1 : -1, best = state_.best;
   if (std::isinf(best)) return value * sign > best * sign;
-  const double margin = options_.absolute ? options_.threshold : options_.threshold * best;
+  const double margin =
+      options_.absolute ? options_.threshold : options_.threshold * std::abs(best);
   return options_.maximize ? value > best + margin : value < best - margin;
 }
 

@@ -94,12 +94,14 @@ Schedule cyclic(const CyclicOptions& options);
 struct PlateauOptions {
   double factor = 0.1;         ///< Of the learning rate, in (0, 1).
   std::int64_t patience = 10;  ///< Observations without improvement that are endured.
-  double threshold = 1e-4;     ///< Less is no improvement.
-  bool absolute = false;       ///< Whether it is a difference, not a part of the best.
-  std::int64_t cooldown = 0;   ///< Observations after a change that do not count.
-  double smallest_rate = 0;    ///< No rate goes below it.
-  double negligible = 1e-8;    ///< Changes of a rate not larger than this are not made.
-  bool maximize = false;       ///< Whether larger is better.
+  /// Less is no improvement: a part of |best|, unless `absolute`. (The usual formula takes a part
+  /// of best itself, which differs for negative values only: there, staying would be improvement.)
+  double threshold = 1e-4;
+  bool absolute = false;      ///< Whether it is a difference, not a part of the best.
+  std::int64_t cooldown = 0;  ///< Observations after a change that do not count.
+  double smallest_rate = 0;   ///< No rate goes below it.
+  double negligible = 1e-8;   ///< Changes of a rate not larger than this are not made.
+  bool maximize = false;      ///< Whether larger is better.
 };
 
 /// Lowers the learning rates when a quantity, such as the loss of the validation data, no longer

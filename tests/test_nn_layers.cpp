@@ -78,7 +78,8 @@ std::vector<Case> cases() {
        of<nn::BatchNorm>(3, nn::BatchNormLayerOptions{.momentum = std::nullopt}),
        {{4, 3, 2}}},
       {"instance norm",
-       of<nn::InstanceNorm>(2, nn::BatchNormLayerOptions{.affine = true}),
+       of<nn::InstanceNorm>(
+           2, nn::InstanceNormLayerOptions{.affine = true, .track_running_stats = true}),
        {{2, 2, 5}}},
       {"layer norm", of<nn::LayerNorm>(Shape{3, 4}), {{2, 3, 4}}, 2},
       {"layer norm open", of<nn::LayerNorm>(kOpen), {{2, 3, 4}}},

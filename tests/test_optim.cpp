@@ -256,7 +256,7 @@ TEST_CASE("Lion, Lamb, Rprop and ASGD follow their definitions", "[optim]") {
   optim::Lamb lamb({one()}, {.learning_rate = 0.1, .weight_decay = 0});
   CHECK(descended(lamb, 3) == Approx(0.729).epsilon(1e-14));
   Parameter zero(Tensor({0.0}), "zero");
-  optim::Lamb from_zero({zero}, {.learning_rate = 0.1, .epsilon = 0});
+  optim::Lamb from_zero({zero}, {.learning_rate = 0.1, .epsilon = 1e-30});
   from_zero.step({Tensor({2.0})});
   CHECK(zero.value().item() == Approx(-0.1));
 

@@ -16,21 +16,32 @@ struct Segment : detail::Counted {
   Parameters parameters;
   std::vector<std::uint64_t> versions;
   std::vector<Generator> generators;
-  std::vector<std::int64_t> positions;
-  Tensor value;  // until the node has it
+  struct Place {
+    std::uint64_t seed, stream;
+    std::int64_t position;
+  };
+  std::vector<Place> places;  // of the generators
+  Tensor value;               // until the node has it
   Tensor cotangent;
   Tensors gradients;
 
   // f, with generators where they were when the node was made.
   Var evaluate(std::span<const Var> xs) {
-    std::vector<std::int64_t> now;
+    std::vector<Place> now;
     for (std::size_t i = 0; i < generators.size(); ++i) {
-      now.push_back(static_cast<std::int64_t>(generators[i].position().value().item()));
-      generators[i].seek(positions[i]);
+      now.push_back(place_of(generators[i]));
+      go(generators[i], places[i]);
     }
     Var y = f(xs);
-    for (std::size_t i = 0; i < generators.size(); ++i) generators[i].seek(now[i]);
+    for (std::size_t i = 0; i < generators.size(); ++i) go(generators[i], now[i]);
     return y;
+  }
+  static Place place_of(const Generator& g) {
+    return {g.seed(), g.stream(), static_cast<std::int64_t>(g.position().value().item())};
+  }
+  static void go(Generator& g, const Place& to) {
+    if (g.seed() != to.seed || g.stream() != to.stream) g.reseed(to.seed, to.stream);
+    g.seek(to.position);
   }
   void check_versions() const {
     for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -139,7 +150,7 @@ Var checkpoint(CheckpointFunction f, std::vector<Var> xs, std::vector<Generator>
   s.inputs = xs.size();
   s.generators = std::move(generators);
   for (const Generator& g : s.generators) {
-    s.positions.push_back(static_cast<std::int64_t>(g.position().value().item()));
+    s.places.push_back(Segment::place_of(g));
   }
   {
     Tape once;  // shows which parameters f uses

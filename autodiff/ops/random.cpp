@@ -13,11 +13,8 @@ namespace {
 using namespace rules;
 
 struct RandomAttrs {
-  std::uint64_t seed, stream;
   bool normal;
-  std::string str() const {
-    return std::string(normal ? "normal" : "uniform") + ", seed " + std::to_string(seed);
-  }
+  std::string str() const { return normal ? "normal" : "uniform"; }
   bool operator==(const RandomAttrs&) const = default;
 };
 
@@ -46,35 +43,41 @@ T normal_of(const std::uint32_t* w) {
   return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi_v<T> * v);
 }
 
+// Where numbers come from.
+struct Place {
+  std::uint64_t seed, stream, position;
+};
+
 // Elements of the blocks [first, last): what an element is depends on its place alone.
 template <class T>
-void fill(const RandomAttrs& a, std::uint64_t position, T* out, std::int64_t n, std::int64_t first,
-          std::int64_t last) {
-  const std::int64_t w = words(dtype_of<T>(), a.normal), per_block = 4 / w;
+void fill(bool normal, Place at, T* out, std::int64_t n, std::int64_t first, std::int64_t last) {
+  const std::int64_t w = words(dtype_of<T>(), normal), per_block = 4 / w;
   const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
   const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
   for (std::int64_t b = first; b < last; ++b) {
-    const std::uint64_t counter = position + static_cast<std::uint64_t>(b);
-    const Words r = Rng::philox({low(counter), high(counter), low(a.stream), high(a.stream)},
-                                {low(a.seed), high(a.seed)});
+    const std::uint64_t counter = at.position + static_cast<std::uint64_t>(b);
+    const Words r = Rng::philox({low(counter), high(counter), low(at.stream), high(at.stream)},
+                                {low(at.seed), high(at.seed)});
     const std::int64_t end = std::min(n, (b + 1) * per_block);
     for (std::int64_t i = b * per_block, k = 0; i < end; ++i, k += w) {
-      out[i] = a.normal ? normal_of<T>(&r[static_cast<std::size_t>(k)])
-                        : uniform_of<T>(&r[static_cast<std::size_t>(k)]);
+      out[i] = normal ? normal_of<T>(&r[static_cast<std::size_t>(k)])
+                      : uniform_of<T>(&r[static_cast<std::size_t>(k)]);
     }
   }
 }
 
 void random_kernel(const KernelArgs& args) {
   constexpr std::int64_t kPiece = 4096;  // blocks that one thread fills at a time
-  const auto& a = get_attrs<RandomAttrs>(args.attrs);
-  const auto position =
-      static_cast<std::uint64_t>(*static_cast<const std::int64_t*>(args.in[1].data));
-  const std::int64_t n = args.spec.shape.size(), all = blocks(n, args.spec.dtype, a.normal);
+  const bool normal = get_attrs<RandomAttrs>(args.attrs).normal;
+  const auto* const position = static_cast<const std::int64_t*>(args.in[1].data);
+  const auto* const key = static_cast<const std::int64_t*>(args.in[2].data);
+  const Place at{static_cast<std::uint64_t>(key[0]), static_cast<std::uint64_t>(key[1]),
+                 static_cast<std::uint64_t>(*position)};
+  const std::int64_t n = args.spec.shape.size(), all = blocks(n, args.spec.dtype, normal);
   dispatch_floating(args.spec.dtype, [&](auto zero) {
     auto* out = static_cast<decltype(zero)*>(args.out);
     detail::parallel_for((all + kPiece - 1) / kPiece, [&](std::int64_t piece) {
-      fill(a, position, out, n, piece * kPiece, std::min(all, (piece + 1) * kPiece));
+      fill(normal, at, out, n, piece * kPiece, std::min(all, (piece + 1) * kPiece));
     });
   });
 }
@@ -83,6 +86,9 @@ Spec random_infer(const InferArgs& a) {
   floating_unary(a);
   if (a.in[1]->dtype != i64 || a.in[1]->shape.size() != 1) {
     throw DTypeError("random", "the position must be one i64 number");
+  }
+  if (a.in[2]->dtype != i64 || a.in[2]->shape != Shape{2}) {
+    throw DTypeError("random", "seed and stream must be two i64 numbers");
   }
   return *a.in[0];
 }
@@ -105,7 +111,7 @@ std::vector<Sample> random_samples(const Sampler& s) {
 constexpr Op kRandom{.name = "random",
                      .math = "y = random numbers in the shape of x",
                      .gradient = "none: y does not depend on x",
-                     .arity = 2,
+                     .arity = 3,
                      .infer = random_infer,
                      .kernel = random_kernel,
                      .samples = random_samples};
@@ -113,8 +119,9 @@ constexpr Op kRandom{.name = "random",
 Var random_like(const Var& x, Generator& g, bool normal) {
   Parameter position = g.position();
   const bool recording = x.tape() && x.tape()->recording();
-  const Var at = recording ? beside(position, x) : Var(position.value());
-  Var y = apply(kRandom, {&x, &at}, make_attrs(RandomAttrs{g.seed(), g.stream(), normal}));
+  const auto read = [&](const Parameter& p) { return recording ? beside(p, x) : Var(p.value()); };
+  const Var at = read(position), key = read(g.key());
+  Var y = apply(kRandom, {&x, &at, &key}, make_attrs(RandomAttrs{normal}));
   const Var next = at + static_cast<double>(blocks(x.size(), x.dtype(), normal));
   if (recording) {
     assign(position, next);
@@ -126,10 +133,27 @@ Var random_like(const Var& x, Generator& g, bool normal) {
 
 }  // namespace
 
+namespace {
+Tensor key_of(std::uint64_t seed, std::uint64_t stream) {
+  const std::int64_t both[] = {static_cast<std::int64_t>(seed), static_cast<std::int64_t>(stream)};
+  return Tensor::from(std::span<const std::int64_t>(both), {2});
+}
+std::uint64_t part(const Parameter& key, std::size_t i) {
+  return static_cast<std::uint64_t>(key.value().data<std::int64_t>()[i]);
+}
+}  // namespace
+
 Generator::Generator(std::uint64_t seed, std::uint64_t stream)
-    : seed_(seed),
-      stream_(stream),
+    : key_(Parameter::buffer(key_of(seed, stream), "generator.key")),
       position_(Parameter::buffer(Tensor::scalar(0, i64), "generator")) {}
+
+std::uint64_t Generator::seed() const { return part(key_, 0); }
+std::uint64_t Generator::stream() const { return part(key_, 1); }
+
+void Generator::reseed(std::uint64_t seed, std::uint64_t stream) {
+  key_.assign(key_of(seed, stream));
+  seek(0);
+}
 
 void Generator::seek(std::int64_t position) {
   position_.assign(Tensor::scalar(static_cast<double>(position), i64));

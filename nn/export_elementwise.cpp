@@ -41,8 +41,9 @@ void move(Writer& w, Id i, const Node& n) {
   std::vector<const Var*> in;
   std::vector<std::int64_t> begin{0};
   for (const Id from : n.in) {
-    numbers.push_back(numbered(w.shape(from), begin.back()));
-    begin.push_back(begin.back() + w.shape(from).size());
+    const bool index = w.graph().nodes[from].spec.dtype == i64;  // moves nothing, says what moves
+    numbers.push_back(index ? no_grad(w.fixed(from)) : numbered(w.shape(from), begin.back()));
+    begin.push_back(begin.back() + (index ? 0 : w.shape(from).size()));
   }
   for (const Var& v : numbers) in.push_back(&v);
   const Tensor moved = apply(*n.op, in, n.attrs).value();
@@ -69,11 +70,9 @@ void rows_of_table(Writer& w, Id i, const Node& n) {
                        text(w.shape(n.in[1]).size()), y});
 }
 
-constexpr Translation kMoving[] = {{"transpose", move},
-                                   {"slice", move},
-                                   {"concat", move},
-                                   {"broadcast_to", move},
-                                   {"embedding", rows_of_table}};
+constexpr Translation kMoving[] = {{"transpose", move},    {"slice", move},
+                                   {"concat", move},       {"broadcast_to", move},
+                                   {"index_select", move}, {"embedding", rows_of_table}};
 
 }  // namespace
 

@@ -163,7 +163,7 @@ void Writer::operation(Id i) {
   if (!t && !expression_of(op)) refuse("the operation " + op + " cannot be exported");
   for (std::size_t k = 0; k < n.in.size(); ++k) {
     const DType dtype = g_.nodes[n.in[k]].spec.dtype;
-    const bool indices = k == 1 && (op == "embedding" || op == "gather");
+    const bool indices = k == 1 && (op == "embedding" || op == "gather" || op == "index_select");
     if (dtype == f32 || dtype == boolean || (dtype == i64 && indices)) continue;
     refuse("the operation " + op + " of " + xtape::name(dtype) + " cannot be exported");
   }

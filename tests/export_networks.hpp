@@ -18,6 +18,8 @@ inline constexpr const char* kExported[] = {
     "2x9x8 conv2d:5:3:padding=1 batchnorm relu maxpool2d:2 conv2d:4:2:stride=2 tanh flatten "
     "dense:3",
     "40x6x5 conv2d:3:3:padding=1 relu", "50x6x5 conv2d:3:3:padding=1",
+    "2x5x6 conv2d:3:3:padding=1x2:mode=reflect conv2d:2:2:padding=same:mode=circular",
+    "2x7 conv1d:3:4:padding=same:mode=replicate",
     "4x7x6 conv2d:6:3x2:groups=2:dilation=2:padding=1", "300x3x3 conv2d:5:1 relu",
     "6x9 conv1d:4:3:padding=1 avgpool1d:2 groupnorm:2", "2x4x5x3 conv3d:3:2 maxpool3d:2",
     "1x20x20 conv2d:2:18", "3x8x8 avgpool2d:3:stride=2 adaptiveavgpool2d:2",

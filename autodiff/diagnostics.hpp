@@ -51,7 +51,9 @@ class HookHandle {
 /// sweeps over its tape; for a Parameter, by sweeps over any tape it is on. The gradient is
 /// complete then. What the hook returns (of the same shape and dtype) takes its place on the way to
 /// everything x was computed from; an empty Var leaves it as it is. Hooks of one x are called in
-/// the order they were added, and may record: a differentiable gradient goes through them.
+/// the order they were added, and may record: a differentiable gradient goes through them. So what
+/// a hook records inside compile() is a part of the program: a hook of a Parameter that is added or
+/// removed afterwards needs a new compile().
 /// @throws TapeError when x is neither recorded nor a Parameter. The gradient throws GradientError
 /// when a hook returns another shape or dtype.
 HookHandle add_gradient_hook(const Var& x, std::function<Var(const Var&)> hook);

@@ -119,12 +119,17 @@ TEST_CASE("averages follow a change of dtype, frozen parameters stay", "[review]
   CHECK(average.state()[1].dtype() == f64);
 
   Parameter a(Tensor{3.}, "a"), q(Tensor{3.}, "q");
-  optim::LBFGS lbfgs({a, q});
-  q.freeze();
-  lbfgs.step([&]() -> optim::Evaluation {
+  const auto evaluate = [&]() -> optim::Evaluation {
     const double x = a.value().item(), z = q.value().item();
     return {x * x + z * z, {Tensor{2 * x}, Tensor{2 * z}}};
-  });
+  };
+  optim::LBFGS both({a, q});
+  q.freeze();
+  REQUIRE_ERROR(both.step(evaluate), ValueError, "'q' was frozen since");
+  CHECK(a.value().item() == 3);
+  optim::LBFGS lbfgs({a, q});
+  lbfgs.step(evaluate);
+  CHECK(a.value().item() == Approx(0).margin(1e-6));
   CHECK(q.value().item() == 3);
 }
 

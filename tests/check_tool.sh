@@ -42,6 +42,8 @@ says 0 'test accuracy: ' train --data digits --epochs 3 --optimizer adamw
 cp out decayed
 says 0 'test accuracy: ' train --data digits --epochs 3 --optimizer adamw --weight-decay 0
 check "adamw decays the weights unless told otherwise" "$(diff <(grep -o 'loss [0-9.]*' decayed) <(grep -o 'loss [0-9.]*' out) >/dev/null; [ $? = 1 ]; echo $?)"
+for i in $(seq 60); do echo "$((i % 7 - 3)),$((i * 5 % 11 - 5)),$(((i % 7 - 3) * 2 > i * 5 % 11 - 5))"; done >half.csv
+says 0 'test accuracy: 100.00%' train --data csv:half.csv --net '2 dense:1' --loss bce_logits --lr 1 --epochs 3
 says 2 'nope' train --optimizer nope --log never.jsonl
 says 2 'is for --optimizer sgd' train --data digits --optimizer adam --momentum 0.9 --log never.jsonl
 says 0 'best: restart' train --data digits --epochs 1 --restarts 3 --full-batch --dtype f64 --quiet

@@ -24,16 +24,14 @@ nn::TextNetwork kept_network(const std::string& weights, const std::optional<std
   const auto in_model = [](const io::NamedTensor& t) { return t.name.rfind("model.", 0) == 0; };
   if (std::any_of(file.tensors.begin(), file.tensors.end(), in_model)) {
     io::Checkpoint checkpoint;
-    checkpoint.add("model", n.net.parameters()).add("model", n.net.buffers());
+    checkpoint.add("model", n.net.state());
     const io::LoadReport r = checkpoint.load(weights, {.strict = false, .convert = true});
     std::string why = r.missing.empty() ? "" : "; missing: " + joined(r.missing);
     if (!r.mismatched.empty()) why += "; other shapes: " + joined(r.mismatched);
     if (!why.empty()) throw DataError(weights, "does not fit the network" + why);
     return n;
   }
-  Parameters all = n.net.parameters();
-  for (const Parameter& p : n.net.buffers()) all.push_back(p);
-  io::load(weights, all, {.convert = true});
+  io::load(weights, n.net.state(), {.convert = true});
   return n;
 }
 

@@ -99,6 +99,8 @@ class Trainer {
   }
 
  private:
+  // From where on a single output means class 1.
+  double threshold() const { return o_.loss == "bce_logits" ? 0 : 0.5; }
   DType dtype() const { return o_.dtype == "f64" ? f64 : f32; }
 
   nn::TextNetwork build() const {
@@ -157,7 +159,7 @@ class Trainer {
     f.monitor = "loss";
     if (test.size() > 0) {
       f.validation = test;
-      f.metrics = {std::make_shared<fit::Accuracy>()};
+      f.metrics = {std::make_shared<fit::Accuracy>(1, threshold())};
     }
     if (o_.early_stopping > 0) {
       f.early_stopping = fit::EarlyStopping{.patience = o_.early_stopping};
@@ -197,9 +199,9 @@ class Trainer {
     json end{{"event", "end"}, {"best_restart", all.best}};
     if (data_.test.size() > 0) {
       const Tensor y = fit::predict(net.net, shaped(data_.test.inputs, net));
-      const auto counts = nn::confusion(y, data_.test.labels, data_.train.classes);
+      const auto counts = nn::confusion(y, data_.test.labels, data_.train.classes, threshold());
       fmt::print("\n{}", confusion_table(counts, data_.train.class_names));
-      const double accuracy = nn::accuracy(y, data_.test.labels);
+      const double accuracy = nn::accuracy(y, data_.test.labels, threshold());
       fmt::print("test accuracy: {:.2f}%\n", 100 * accuracy);
       end["test_accuracy"] = accuracy;
       end["confusion"] = counts;
@@ -214,9 +216,7 @@ class Trainer {
 
   // Weights and running statistics, and which network they are of.
   void keep(const nn::TextNetwork& net) const {
-    Parameters all = net.net.parameters();
-    for (const Parameter& p : net.net.buffers()) all.push_back(p);
-    io::save(o_.save, all, {.metadata = {{"network", net.text}}});
+    io::save(o_.save, net.net.state(), {.metadata = {{"network", net.text}}});
     fmt::print("weights: {}\n", o_.save);
   }
 

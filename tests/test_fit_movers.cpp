@@ -218,7 +218,7 @@ TEST_CASE("networks of several inputs are trained, validated and asked", "[fit][
   const data::Split parts = data::split(all, 0.25, deal);
   CHECK(parts.train.more[0].shape() == Shape{60});
   Tensor first;
-  for (const std::size_t prefetch : {0, 2}) {
+  for (const std::size_t prefetch : {std::size_t{0}, std::size_t{2}}) {
     for (const bool compiled : {true, false}) {
       const auto net = pairs_net();
       optim::Adam adam(net->parameters(), {.learning_rate = 0.05});

@@ -12,6 +12,12 @@ namespace {
 
 using kernels::Blocks, kernels::Operand;
 
+// Whether products and sums contract where the machine can (CMakeLists.txt).
+#if defined(XTAPE_CONTRACTED)
+constexpr bool kContracted = true;
+#else
+constexpr bool kContracted = false;
+#endif
 // Whether multiply_add has one rounding on the machine that the compiler was told to use.
 #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
 constexpr bool kBaselineFma = true;
@@ -21,7 +27,7 @@ constexpr bool kBaselineFma = false;
 
 template <bool kFma, class T>
 XTAPE_INLINE T multiply_add(T a, T b, T c) {
-  if constexpr (kFma) return std::fma(a, b, c);
+  if constexpr (kFma && kContracted) return std::fma(a, b, c);
   return a * b + c;
 }
 

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cctype>
+#include <iterator>
+#include <string_view>
 
 #include <xtape/nn/export.hpp>
 #include <xtape/nn/export_writer.hpp>
@@ -73,10 +75,44 @@ std::string functions(const Writer& w, const std::vector<Port>& in, const std::v
          "workspace);\n  }\n}\n";
 }
 
+// What looks like an identifier and cannot name a namespace of users.
+constexpr std::string_view kTaken[] = {"alignas",       "alignof",      "and",
+                                       "and_eq",        "asm",          "auto",
+                                       "bitand",        "bitor",        "bool",
+                                       "break",         "case",         "catch",
+                                       "char",          "char8_t",      "char16_t",
+                                       "char32_t",      "class",        "co_await",
+                                       "co_return",     "co_yield",     "compl",
+                                       "concept",       "const",        "consteval",
+                                       "constexpr",     "constinit",    "const_cast",
+                                       "continue",      "decltype",     "default",
+                                       "delete",        "do",           "double",
+                                       "dynamic_cast",  "else",         "enum",
+                                       "explicit",      "export",       "extern",
+                                       "false",         "float",        "for",
+                                       "friend",        "goto",         "if",
+                                       "inline",        "int",          "long",
+                                       "mutable",       "namespace",    "new",
+                                       "noexcept",      "not",          "not_eq",
+                                       "nullptr",       "operator",     "or",
+                                       "or_eq",         "private",      "protected",
+                                       "public",        "register",     "reinterpret_cast",
+                                       "requires",      "return",       "short",
+                                       "signed",        "sizeof",       "static",
+                                       "static_assert", "static_cast",  "std",
+                                       "struct",        "switch",       "template",
+                                       "this",          "thread_local", "throw",
+                                       "true",          "try",          "typedef",
+                                       "typeid",        "typename",     "union",
+                                       "unsigned",      "using",        "virtual",
+                                       "void",          "volatile",     "wchar_t",
+                                       "while",         "xor",          "xor_eq"};
+
 void check_name(const std::string& name) {
   const auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
   if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) ||
-      !std::all_of(name.begin(), name.end(), word)) {
+      !std::all_of(name.begin(), name.end(), word) ||
+      std::find(std::begin(kTaken), std::end(kTaken), name) != std::end(kTaken)) {
     throw ValueError("export_predictor", "the name '" + name + "': must be a C++ identifier");
   }
 }

@@ -109,6 +109,8 @@ TEST_CASE("wrong use of export_predictor", "[nn][export]") {
   nn::Sequential net{nn::Dense(2, 1)};
   REQUIRE_ERROR(nn::export_predictor(net, {2}, "2net"), ValueError, "'2net'");
   REQUIRE_ERROR(nn::export_predictor(net, {2}, ""), ValueError, "identifier");
+  REQUIRE_ERROR(nn::export_predictor(net, {2}, "class"), ValueError, "'class': must be a C++");
+  REQUIRE_ERROR(nn::export_predictor(net, {2}, "std"), ValueError, "'std'");
   REQUIRE_ERROR(nn::export_predictor(net, {3}, "net"), ShapeError, "Dense");
   REQUIRE_ERROR(nn::export_predictor(net, {0}, "net"), ShapeError, "no elements");
   REQUIRE_ERROR(nn::export_predictor(net, std::span<const Spec>(), "net"), ValueError, "no inputs");

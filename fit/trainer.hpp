@@ -51,7 +51,7 @@ class Trainer {
   void resume();
   void set_aside() const;
   void save();
-  io::Metadata identity() const;
+  io::Metadata make_identity() const;
   void require_identity(const std::string& path, const io::Metadata& kept) const;
   std::string progress() const;
   void restore(const std::string& path, const std::string& text);
@@ -70,6 +70,7 @@ class Trainer {
   History history_;
   Control control_;
   io::Checkpoint checkpoint_;
+  io::Metadata identity_;  // what its files say of whose they are
 
   Rng order_;                             // as it was when the present epoch began
   std::int64_t batch_ = 0, samples_ = 0;  // of the present epoch, so far

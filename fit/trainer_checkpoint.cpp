@@ -62,13 +62,14 @@ void Trainer::bind() {
   checkpoint_.add_list("optimizer", state_of(optimizer_)).add("order", order_);
   if (average_) checkpoint_.add_list("average", average_->state());
   checkpoint_.add_list("best", best_->values());
+  identity_ = make_identity();
 }
 
 void Trainer::save() {
   if (options_.checkpoint.folder.empty()) return;
   checkpoint_.step = history_.steps;
   checkpoint_.epoch = static_cast<std::int64_t>(history_.epochs.size());
-  checkpoint_.metadata = identity();
+  checkpoint_.metadata = identity_;
   checkpoint_.metadata[kProgress] = progress();
   checkpoint_.save_in(options_.checkpoint.folder, options_.checkpoint.keep_last);
   saved_ = true;
@@ -94,7 +95,7 @@ std::string Trainer::progress() const {
 }
 
 // What a checkpoint must have in common with the training that goes on from it.
-io::Metadata Trainer::identity() const {
+io::Metadata Trainer::make_identity() const {
   io::Metadata all;
   const auto put = [&](const char* what, const std::string& text) {
     all[kIdentity + std::string(what)] = text;
@@ -115,7 +116,7 @@ io::Metadata Trainer::identity() const {
 }
 
 void Trainer::require_identity(const std::string& path, const io::Metadata& kept) const {
-  for (const auto& [name, here] : identity()) {
+  for (const auto& [name, here] : identity_) {
     const auto there = kept.find(name);
     if (there == kept.end()) throw DataError(path, "is no checkpoint of this version's fit()");
     if (there->second == here) continue;

@@ -1,18 +1,9 @@
 #include "network.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace xtape::tools {
-namespace {
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string s;
-  for (const std::string& w : words) s += (s.empty() ? "" : ", ") + w;
-  return s;
-}
-
-}  // namespace
-
 nn::TextNetwork kept_network(const std::string& weights, const std::optional<std::string>& net,
                              const nn::TextOptions& options) {
   const io::Safetensors file = io::load_safetensors(weights);
@@ -26,8 +17,10 @@ nn::TextNetwork kept_network(const std::string& weights, const std::optional<std
     io::Checkpoint checkpoint;
     checkpoint.add("model", n.net.state());
     const io::LoadReport r = checkpoint.load(weights, {.strict = false, .convert = true});
-    std::string why = r.missing.empty() ? "" : "; missing: " + joined(r.missing);
-    if (!r.mismatched.empty()) why += "; other shapes: " + joined(r.mismatched);
+    std::string why;
+    if (!r.missing.empty()) why += fmt::format("; missing: {}", fmt::join(r.missing, ", "));
+    if (!r.mismatched.empty())
+      why += fmt::format("; other shapes: {}", fmt::join(r.mismatched, ", "));
     if (!why.empty()) throw DataError(weights, "does not fit the network" + why);
     return n;
   }

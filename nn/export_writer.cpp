@@ -160,7 +160,8 @@ void Writer::operation(Id i) {
   if (n.op->aliases) return alias(i, n.in[0]);
   const std::string op(n.op->name);
   const Translation* t = translation_of(op);
-  if (!t && !expression_of(op)) refuse("the operation " + op + " cannot be exported");
+  const bool own = find_op(op) != n.op;  // of a user, perhaps by a name that is taken
+  if (own || (!t && !expression_of(op))) refuse("the operation " + op + " cannot be exported");
   for (std::size_t k = 0; k < n.in.size(); ++k) {
     const DType dtype = g_.nodes[n.in[k]].spec.dtype;
     const bool indices = k == 1 && (op == "embedding" || op == "gather" || op == "index_select");

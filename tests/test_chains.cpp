@@ -1,4 +1,5 @@
 #include <xtape/autodiff/kernels/simd.hpp>
+#include <xtape/autodiff/ops/rules.hpp>
 #include <xtape/autodiff/passes/passes.hpp>
 #include <xtape/autodiff/program/executable.hpp>
 
@@ -89,6 +90,21 @@ TEST_CASE("chains give the bits of their ops", "[chains]") {
       }
     }
   }
+}
+
+namespace {
+// Of a user, by a name that is taken.
+constexpr Op kSquare =
+    rules::unary("square", [](auto x) { return x * x + 1; }, {"y = x² + 1", "none"}, {});
+}  // namespace
+
+TEST_CASE("an op of a user's own is not taken for ours of that name", "[chains]") {
+  const auto in = arguments(100, f64);
+  const F f = [](const Var& x, const Var& y, const Var&, const Var& a, const Var& b) {
+    return multiply_add(y, b, a * apply(kSquare, {&x}));
+  };
+  const Tensor eager = f(in[0], in[1], in[2], in[3], in[4]).value();
+  CHECK(identical(program_of(f, in, true).run(in)[0], eager));
 }
 
 TEST_CASE("what others read, or what is no number, is not chained", "[chains]") {

@@ -1,3 +1,4 @@
+#include <xtape/autodiff/ops/rules.hpp>
 #include <xtape/nn/export.hpp>
 
 #include "export_networks.hpp"
@@ -103,6 +104,16 @@ TEST_CASE("layers that cannot be exported are named", "[nn][export]") {
   nn::Sequential sum{nn::Lambda("sum", [](const Var& i) { return cast(i + i, f32); })};
   REQUIRE_ERROR(nn::export_predictor(sum, std::span(&index, 1), "net"), ValueError,
                 "the operation add of i64 cannot be exported, in sum");
+}
+
+namespace {
+constexpr Op kRelu = rules::unary("relu", [](auto x) { return x * x; }, {"y = x²", "none"}, {});
+}  // namespace
+
+TEST_CASE("an op of a user's own is not exported as ours of that name", "[nn][export]") {
+  const nn::Sequential net{nn::Lambda("mine", [](const Var& x) { return apply(kRelu, {&x}); })};
+  REQUIRE_ERROR(nn::export_predictor(net, {3}, "net"), ValueError,
+                "the operation relu cannot be exported, in mine");
 }
 
 TEST_CASE("wrong use of export_predictor", "[nn][export]") {

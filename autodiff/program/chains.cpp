@@ -1,4 +1,5 @@
 #include <cmath>
+#include <numeric>
 
 #include <xtape/autodiff/kernels/elementwise.hpp>
 #include <xtape/autodiff/program/units.hpp>
@@ -126,9 +127,6 @@ class Finder {
   Finder(const Graph& g, Units& u) : g_(g), u_(u), uses_(g.uses()) {}
 
   void run() {
-    u_.chain.resize(g_.nodes.size());
-    u_.end_of.resize(g_.nodes.size());
-    for (Id i = 0; i < g_.nodes.size(); ++i) u_.end_of[i] = i;
     for (const Unit& unit : u_.units) {
       if (unit.kind != Unit::Kind::group) continue;
       for (auto it = unit.members.rbegin(); it != unit.members.rend(); ++it) end_at(*it);
@@ -154,6 +152,7 @@ class Finder {
     for (int k = c.length - 1; k >= 0; --k) {
       const Node& n = g_.nodes[i];
       if (n.kind != Node::Kind::op || n.op->name != c.links[k].op) return false;
+      if (find_op(n.op->name) != n.op) return false;  // a user's own, of the same name
       if (u_.unit_of[i] != u_.unit_of[end] || u_.form[i] != Form::full) return false;
       if (n.spec.dtype != g_.nodes[end].spec.dtype || !is_floating(n.spec.dtype)) return false;
       if (i != end && (uses_[i] != 1 || n.spec.shape != g_.nodes[end].spec.shape)) return false;
@@ -193,10 +192,10 @@ std::vector<ChainOperand> operands_of(const Graph& g, const Chain& c, Id end) {
 }
 
 void find_chains(const Graph& g, Units& u, bool fuse) {
-  if (fuse) return Finder(g, u).run();
-  u.chain.resize(g.nodes.size());
+  u.chain.assign(g.nodes.size(), nullptr);
   u.end_of.resize(g.nodes.size());
-  for (Id i = 0; i < g.nodes.size(); ++i) u.end_of[i] = i;
+  std::iota(u.end_of.begin(), u.end_of.end(), Id{0});
+  if (fuse) Finder(g, u).run();
 }
 
 }  // namespace xtape::program

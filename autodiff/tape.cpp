@@ -99,7 +99,8 @@ struct Recorder {
       throw TapeError(op.name, "parameter '" + parameter->name() +
                                    "' meets no tape, so its gradient would be lost: write "
                                    "tape.input(x) for the data (tape.parameter(w) where there is "
-                                   "none), or no_grad(x) to compute without gradients");
+                                   "none, beside(w, x) where x may be on a tape or not), or "
+                                   "no_grad(x) to compute without gradients");
     }
     if (tape && tape->recording()) check_recordable();
   }
@@ -275,8 +276,11 @@ Var apply(const Op& op, std::span<const Var* const> inputs, AttrsRef attrs) {
 }
 
 Tape::Tape() : slot_(acquire_slot(this)) {
-  nodes_.reserve(slot_->nodes);
-  edges_.reserve(slot_->edges);
+  try {
+    nodes_.reserve(slot_->nodes);
+    edges_.reserve(slot_->edges);
+  } catch (const std::exception&) {  // the last tape's size is a guess: this one may need less
+  }
 }
 
 Tape::~Tape() {

@@ -1,6 +1,5 @@
 #include <atomic>
 #include <cstdlib>
-#include <thread>
 
 #include <xtape/autodiff/memory.hpp>
 
@@ -180,26 +179,6 @@ TEST_CASE("the peak of memory can be asked for and forgotten", "[memory]") {
   CHECK(memory::stats().peak_bytes >= before + (8U << 20));
   memory::reset_peak();
   CHECK(memory::stats().peak_bytes < before + (8U << 20));
-}
-
-TEST_CASE("a limit refuses before it asks, and nests", "[memory]") {
-  const Tensor before = Tensor::zeros({512}, f64);
-  const memory::Limit limit(100'000);
-  Tensor t = Tensor::zeros({10'000}, f64);
-  REQUIRE_ERROR(Tensor::zeros({10'000}, f64), MemoryError, "of 100000 are taken");
-  REQUIRE_ERROR(Tensor::zeros({std::int64_t{1} << 47}, f64), MemoryError, "more than the limit");
-  t = Tensor();  // what is given back can be taken again
-  t = Tensor::zeros({10'000}, f64);
-  {
-    const memory::Limit inner(5'000);
-    CHECK_NOTHROW(Tensor::zeros({500}, f64));
-    CHECK_THROWS_AS(Tensor::zeros({1'000}, f64), MemoryError);
-    t = Tensor();  // from outside: now there is that much more
-    CHECK_NOTHROW(Tensor::zeros({8'000}, f64));
-    CHECK_THROWS_AS(Tensor::zeros({20'000}, f64), MemoryError);
-  }
-  CHECK_NOTHROW(Tensor::zeros({12'000}, f64));
-  std::thread([] { CHECK_NOTHROW(Tensor::zeros({100'000}, f64)); }).join();  // its own business
 }
 
 }  // namespace xtape

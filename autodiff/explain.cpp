@@ -337,8 +337,8 @@ std::string Explanation::json() const {
   os.precision(17);
   os << "{\"of\": " << quoted(of) << ", \"by\": " << quoted(by)
      << ", \"gradient\": " << Json{gradient} << ", \"sum\": " << Json{sum}
-     << ", \"magnitude\": " << Json{magnitude} << ", \"count\": " << count
-     << ", \"share\": " << share() << ",\n \"paths\": [";
+     << ", \"magnitude\": " << Json{magnitude} << ", \"count\": " << Json{count}
+     << ", \"share\": " << Json{share()} << ",\n \"paths\": [";
   for (std::size_t i = 0; i < paths.size(); ++i) {
     os << (i ? ",\n  " : "\n  ") << "{\"value\": " << Json{paths[i].value} << ", \"factors\": [";
     for (std::size_t k = 0; k < paths[i].factors.size(); ++k) {

@@ -21,8 +21,9 @@ class ElementGraph::Operations : Between {
       : Between(y, x, options),
         gradient_(tape_.gradient(y, x, {.keep_tape = true})),
         tangents_(detail::tangents(y, x, gradient_)) {
-    square_ =
-        dot(reshape(gradient_, {gradient_.size()}), reshape(gradient_, {gradient_.size()})).item();
+    const Var all =
+        cast(reshape(gradient_, {gradient_.size()}), f64);  // f32 has no room for squares
+    square_ = dot(all, all).item();
     by_label_ = !options.every_step && [&] {
       for (std::uint32_t i = target_ + 1; i < top_; ++i) {
         if (depends_[i] && labelled(i)) return true;
@@ -199,7 +200,7 @@ std::string OperationExplanation::json() const {
   std::ostringstream os;
   os.precision(17);
   os << "{\"of\": " << quoted(of) << ", \"by\": " << quoted(by) << ", \"norm\": " << Json{norm}
-     << ", \"count\": " << count << ", \"share\": " << Json{share()} << ",\n \"paths\": [";
+     << ", \"count\": " << Json{count} << ", \"share\": " << Json{share()} << ",\n \"paths\": [";
   for (std::size_t i = 0; i < paths.size(); ++i) {
     os << (i ? ",\n  " : "\n  ") << "{\"share\": " << Json{paths[i].share}
        << ", \"norm\": " << Json{paths[i].norm} << ", \"steps\": [";

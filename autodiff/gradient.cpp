@@ -66,9 +66,13 @@ class Gradient {
 
   // Values that assign() replaced in this recording: what comes through them would be lost.
   void find_superseded() {
+    if (tape_.superseded_.empty()) return;
+    Recycled<std::uint32_t> sorted(targets_.begin(), targets_.end());
+    std::sort(sorted.begin(), sorted.end());
     for (const auto& [p, at] : tape_.superseded_) {
-      for (const std::uint32_t t : targets_) {
-        if (t != Tape::kNone && t == tape_.parameters_[p.id()].current) old_.push_back(at);
+      const std::uint32_t now = tape_.parameters_[p.id()].current;
+      if (now != Tape::kNone && std::binary_search(sorted.begin(), sorted.end(), now)) {
+        old_.push_back(at);
       }
     }
     for (const std::uint32_t t : old_) low_ = std::min(low_, t);
@@ -350,7 +354,7 @@ std::uint32_t Tape::target_index(const Var& x, bool may_be_unconnected) const {
     throw GradientError("gradient", "target " + describe(index) +
                                         " was put on the tape without a gradient (an input, a "
                                         "frozen parameter, or computed from such): use "
-                                        "tape.variable(x), or unfreeze it");
+                                        "tape.variable(x), or thaw it by freeze(false)");
   }
   return index;
 }
@@ -358,7 +362,9 @@ std::uint32_t Tape::target_index(const Var& x, bool may_be_unconnected) const {
 Tape::Recycled<std::uint32_t> Tape::target_indices(const Var& y, std::span<const Var> xs,
                                                    const GradientOptions& options) {
   if (!owns(y)) {
-    throw TapeError("gradient", "the output is not on this tape: it is a constant, or on another");
+    throw TapeError("gradient",
+                    "the output is not on this tape: it is a constant, or on another; put the data "
+                    "on it by tape.input(x), value() and no_grad(x) leave it");
   }
   Recycled<std::uint32_t> targets;
   targets.reserve(xs.size());
@@ -371,6 +377,27 @@ Tape::Recycled<std::uint32_t> Tape::target_indices(const Var& y, std::span<const
 namespace {
 
 Recycled<Var> as_vars(const Parameters& ps) { return {ps.begin(), ps.end()}; }
+
+// The gradients of those that are not frozen, in their places: frozen ones have none.
+template <class List, class F>
+List of_parameters(const Parameters& ps, const GradientOptions& options, F&& gradients) {
+  Parameters live = ps;
+  if (options.unconnected != Unconnected::zero) {
+    std::erase_if(live, [](const Parameter& p) { return p.frozen(); });
+  }
+  List all = gradients(as_vars(live));
+  if (live.size() != ps.size()) {
+    List spread(ps.size());
+    auto next = all.begin();
+    for (std::size_t i = 0; i < ps.size(); ++i) {
+      if (!ps[i].frozen()) spread[i] = std::move(*next++);
+    }
+    all = std::move(spread);
+  }
+  all.of.reserve(ps.size());
+  for (const Parameter& p : ps) all.of.push_back(p.id());
+  return all;
+}
 
 Tensors values(const Recycled<Var>& vars) {
   Tensors out;
@@ -389,7 +416,9 @@ Tensors Tape::gradient(const Var& y, std::span<const Var> xs, const GradientOpti
 }
 
 Tensors Tape::gradient(const Var& y, const Parameters& ps, const GradientOptions& options) {
-  return gradient(y, std::span<const Var>(as_vars(ps)), options);
+  return of_parameters<Tensors>(ps, options, [&](const Recycled<Var>& xs) {
+    return gradient(y, std::span<const Var>(xs), options);
+  });
 }
 
 Tensors Tape::gradient(const Var& y, std::initializer_list<Var> xs,
@@ -413,8 +442,11 @@ std::vector<Var> gradient(const Var& y, std::span<const Var> xs, const GradientO
   return listed(Gradient(*tape, y, xs, options, true).run());
 }
 
-std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOptions& options) {
-  return gradient(y, std::span<const Var>(as_vars(ps)), options);
+Vars gradient(const Var& y, const Parameters& ps, const GradientOptions& options) {
+  return of_parameters<Vars>(ps, options, [&](const Recycled<Var>& xs) {
+    const std::vector<Var> all = gradient(y, std::span<const Var>(xs), options);
+    return Vars(all.begin(), all.end());
+  });
 }
 
 std::vector<Var> gradient(const Var& y, std::initializer_list<Var> xs,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <iterator>
 #include <vector>
 
 #include <xtape/autodiff/tape.hpp>
@@ -16,8 +17,19 @@ std::vector<Var> gradient(const Var& y, std::span<const Var> xs,
 /// As above, for a braced list of variables and parameters.
 std::vector<Var> gradient(const Var& y, std::initializer_list<Var> xs,
                           const GradientOptions& options = {});
-/// As above, for parameters.
-std::vector<Var> gradient(const Var& y, const Parameters& ps, const GradientOptions& options = {});
+/// Recorded gradients of parameters.
+class Vars : public std::vector<Var> {
+ public:
+  /// None, or so many empty ones. Not made of braces, which are plain lists.
+  explicit Vars(std::size_t n = 0) : std::vector<Var>(n) {}
+  /// The same handles.
+  template <std::input_iterator It>
+  Vars(It first, It last) : std::vector<Var>(first, last) {}
+  /// Of which (Parameter::id), each of its own: see Tensors::of.
+  std::vector<const void*> of = {};
+};
+/// As above, for parameters; that of a frozen one is undefined (zero with Unconnected::zero).
+Vars gradient(const Var& y, const Parameters& ps, const GradientOptions& options = {});
 
 /// The derivative of the recorded y along the directions vs of the targets xs, as more tape: see
 /// Tape::jvp.

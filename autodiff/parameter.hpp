@@ -77,7 +77,7 @@ class Parameter {
   /// Number of elements.
   std::int64_t size() const { return value().size(); }
 
-  /// Replaces the value. A tape that has read the old one refuses to differentiate afterwards.
+  /// Replaces the value. A tape refuses to compute a gradient that would need the old one.
   /// @throws ShapeError or DTypeError, naming the parameter, when they differ from the old ones.
   void assign(Tensor value);
   /// Converts the value to f32 or f64.

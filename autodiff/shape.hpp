@@ -28,10 +28,10 @@ class Dims {
   int rank() const noexcept { return rank_; }
   /// True without entries.
   bool empty() const noexcept { return rank_ == 0; }
-  /// Entry i, unchecked.
-  std::int64_t operator[](int i) const noexcept { return dims_[static_cast<std::size_t>(i)]; }
-  /// Entry i, unchecked, for writing.
-  std::int64_t& operator[](int i) noexcept { return dims_[static_cast<std::size_t>(i)]; }
+  /// Entry i, negative ones counted from the last; the range is not checked.
+  std::int64_t operator[](int i) const noexcept { return dims_[place(i)]; }
+  /// The same for writing.
+  std::int64_t& operator[](int i) noexcept { return dims_[place(i)]; }
   /// The first entry.
   const std::int64_t* begin() const noexcept { return dims_.data(); }
   /// One past the last entry.
@@ -51,6 +51,9 @@ class Dims {
   }
 
  private:
+  std::size_t place(int i) const noexcept {
+    return static_cast<std::size_t>(i < 0 ? i + rank_ : i);
+  }
   template <class It>
   void assign(It first, It last) {
     for (; first != last; ++first) push_back(static_cast<std::int64_t>(*first));

@@ -89,14 +89,15 @@ class Tape {
   /// @returns a Tensor of x's shape and dtype.
   /// @throws GradientError when y is not scalar and has no cotangent, when y does not depend on x,
   /// or when this part of the tape was consumed; TapeError when x is not on this tape, or a
-  /// parameter was modified since it was read. Nothing has changed then.
+  /// parameter whose value the gradient needs was modified since. Nothing has changed then.
   Tensor gradient(const Var& y, const Var& x, const GradientOptions& options = {});
   /// As above, one gradient per target, in order.
   Tensors gradient(const Var& y, std::span<const Var> xs, const GradientOptions& options = {});
   /// As above, for a braced list of variables and parameters.
   Tensors gradient(const Var& y, std::initializer_list<Var> xs,
                    const GradientOptions& options = {});
-  /// As above, for parameters.
+  /// As above, for parameters. A frozen one has none: its tensor is undefined, which optimizers
+  /// leave out (and zero with Unconnected::zero).
   Tensors gradient(const Var& y, const Parameters& ps, const GradientOptions& options = {});
 
   /// The derivative of y along the directions vs of the targets xs, Σ (∂y/∂xᵢ) vᵢ, by one sweep

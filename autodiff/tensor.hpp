@@ -206,6 +206,9 @@ class Tensor {
 class Tensors : public std::vector<Tensor, memory::Recycler<Tensor>> {
  public:
   using std::vector<Tensor, memory::Recycler<Tensor>>::vector;
+  /// Which parameters (Parameter::id) these are the gradients of, each of its own; empty for
+  /// others. Optimizers go by it: the gradients may come in any order.
+  std::vector<const void*, memory::Recycler<const void*>> of = {};
   /// The same handles in a vector of its own.
   operator std::vector<Tensor>() const { return {begin(), end()}; }
 };

@@ -19,10 +19,12 @@ using xtape::detail::shown;
 
 constexpr std::int64_t kMaxLabel = std::numeric_limits<std::int32_t>::max();
 
-std::string_view trimmed(std::string_view s) {
-  const std::size_t first = s.find_first_not_of(" \t\r");
+// Without the blanks around it; the delimiter is none.
+std::string_view trimmed(std::string_view s, char delimiter) {
+  const std::string_view blanks = delimiter == '\t' ? " \r" : delimiter == ' ' ? "\t\r" : " \t\r";
+  const std::size_t first = s.find_first_not_of(blanks);
   if (first == std::string_view::npos) return {};
-  return s.substr(first, s.find_last_not_of(" \t\r") - first + 1);
+  return s.substr(first, s.find_last_not_of(blanks) - first + 1);
 }
 
 // The lines of a file without their ends, counted from 1.
@@ -76,7 +78,7 @@ class Rows {
   bool next() {
     std::string_view line;
     if (!lines_.next(line)) return false;
-    if (trimmed(line).empty()) return skip_blank();
+    if (trimmed(line, options_.delimiter).empty()) return skip_blank();
     split(line);
     if (width_ == 0) width_ = fields_.size();
     if (fields_.size() != width_) {
@@ -106,7 +108,7 @@ class Rows {
     const std::string blank = at_line();
     std::string_view line;
     while (lines_.next(line)) {
-      if (!trimmed(line).empty()) {
+      if (!trimmed(line, options_.delimiter).empty()) {
         throw DataError(blank, "is blank and rows follow: remove the line");
       }
     }
@@ -117,7 +119,7 @@ class Rows {
     fields_.clear();
     while (true) {
       const std::size_t n = line.find(options_.delimiter);
-      fields_.push_back(trimmed(line.substr(0, n)));
+      fields_.push_back(trimmed(line.substr(0, n), options_.delimiter));
       if (n == std::string_view::npos) return;
       line.remove_prefix(n + 1);
     }
@@ -235,28 +237,62 @@ Tensor matrix(detail::Reader file, const CsvOptions& options) {
   return Tensor::from(numbers, {n, static_cast<std::int64_t>(rows.values().size())});
 }
 
+// The labels of one row after the other.
+template <class T>
+class Labels {
+ public:
+  Labels(const Rows& rows, const CsvOptions& options)
+      : options_(options), columns_(rows, options.labels) {}
+
+  void take(const Rows& rows) {
+    const auto kind = options_.labels.kind();
+    if (kind == CsvLabels::numbers) {
+      append(rows, columns_.first, end(), 1, numbers_);
+    } else if (kind == CsvLabels::one_hots) {
+      classes_.push_back(one_hot_label(rows, columns_));
+    } else {
+      classes_.push_back(integer_label(rows, columns_.first, options_.classes));
+    }
+  }
+
+  std::size_t first() const { return columns_.first; }
+  std::size_t end() const { return columns_.first + columns_.count; }
+  Tensor tensor() const {
+    if (options_.labels.kind() != CsvLabels::numbers) return Tensor::from(classes_);
+    const std::int64_t count = options_.labels.count();
+    return Tensor::from(numbers_, {static_cast<std::int64_t>(numbers_.size()) / count, count});
+  }
+  std::int64_t classes() const {
+    if (options_.labels.kind() == CsvLabels::numbers) return 0;
+    if (options_.labels.kind() == CsvLabels::one_hots) return options_.labels.count();
+    if (options_.classes) return options_.classes;
+    return *std::max_element(classes_.begin(), classes_.end()) + 1;
+  }
+
+ private:
+  const CsvOptions& options_;
+  LabelColumns columns_;
+  std::vector<std::int64_t> classes_;
+  std::vector<T> numbers_;
+};
+
 template <class T>
 Dataset examples(detail::Reader file, const CsvOptions& options) {
   Rows rows(std::move(file), options);
-  std::vector<T> inputs;
-  std::vector<std::int64_t> labels;
   if (!rows.next()) throw_no_rows(rows.path());
-  const LabelColumns columns(rows, options.labels);
-  const std::size_t width = rows.values().size(), after = columns.first + columns.count;
-  const bool one_hot = options.labels.is_one_hot();
+  Labels<T> labels(rows, options);
+  const std::size_t width = rows.values().size();
+  std::vector<T> inputs;
   do {
-    labels.push_back(one_hot ? one_hot_label(rows, columns)
-                             : integer_label(rows, columns.first, options.classes));
-    append(rows, 0, columns.first, options.scale, inputs);
-    append(rows, after, width, options.scale, inputs);
+    labels.take(rows);
+    append(rows, 0, labels.first(), options.scale, inputs);
+    append(rows, labels.end(), width, options.scale, inputs);
   } while (rows.next());
   Dataset d;
-  d.inputs = Tensor::from(inputs, {static_cast<std::int64_t>(labels.size()),
-                                   static_cast<std::int64_t>(width - columns.count)});
-  d.labels = Tensor::from(labels);
-  d.classes = one_hot           ? options.labels.count()
-              : options.classes ? options.classes
-                                : *std::max_element(labels.begin(), labels.end()) + 1;
+  d.labels = labels.tensor();
+  d.inputs = Tensor::from(
+      inputs, {d.labels.shape()[0], static_cast<std::int64_t>(width) - options.labels.count()});
+  d.classes = labels.classes();
   d.name = rows.path().substr(rows.path().find_last_of('/') + 1);
   return d;
 }
@@ -269,9 +305,15 @@ Tensor matrix(const char* where, detail::Reader file, const CsvOptions& options)
 
 Dataset examples(const char* where, detail::Reader file, const CsvOptions& options) {
   check(where, options);
-  if (options.labels.is_one_hot() && options.labels.count() < 1) {
-    throw ValueError(where, "one-hot of " + std::to_string(options.labels.count()) +
-                                " columns: must be 1 or more");
+  const CsvLabels& labels = options.labels;
+  const bool targets = labels.kind() == CsvLabels::numbers;
+  if (labels.count() < 1) {
+    throw ValueError(where, std::string(targets ? "targets" : "one-hot") + " of " +
+                                std::to_string(labels.count()) + " columns: must be 1 or more");
+  }
+  if (targets && options.classes != 0) {
+    throw ValueError(where, "classes = " + std::to_string(options.classes) +
+                                " beside targets, which are of no class");
   }
   if (options.classes < 0) {
     throw ValueError(where, "classes = " + std::to_string(options.classes) +

@@ -16,9 +16,9 @@ namespace xtape::data {
 
 /// Examples and what they are examples of, row by row.
 struct Dataset {
-  Tensor inputs;             ///< [n, features...], floating.
-  Tensor labels;             ///< [n], i64, in 0…classes − 1.
-  std::int64_t classes = 0;  ///< How many different labels there are.
+  Tensor inputs;  ///< [n, features...], floating.
+  Tensor labels;  ///< [n], i64, in 0…classes − 1; of a regression [n, …], floating.
+  std::int64_t classes = 0;  ///< How many different labels there are; 0 of a regression.
   /// Where the examples come from.
   std::string name;
   std::vector<std::string> class_names;  ///< One per class, or none.

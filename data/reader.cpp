@@ -26,7 +26,7 @@ std::string system_text(int code) {
 std::string random_suffix() {
   constexpr char kDigits[] = "0123456789abcdef";
   std::random_device device;
-  std::string s = ".tmp-";
+  std::string s = ".part-";  // not that of io/, whose writers lock theirs and remove others'
   for (int i = 0; i < 12; ++i) s += kDigits[device() % 16];
   return s;
 }

@@ -1,37 +1,37 @@
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
+#include <xtape/fit/modes.hpp>
 #include <xtape/fit/trainer.hpp>
 
 namespace xtape::fit {
 namespace {
 
-using Values = std::vector<Tensor>;
-
-Values values(const Parameters& all) {
-  Values out;
-  for (const Parameter& p : all) out.push_back(p.value());
-  return out;
-}
-
-void assign_all(const Parameters& all, const Values& values) {
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    Parameter p = all[i];
-    p.assign(values[i]);
+// What a training may change in parameters.
+class Held {
+ public:
+  explicit Held(const Parameters& all) : all_(all), frozen_(detail::frozen_of(all)) {
+    for (const Parameter& p : all) values_.push_back(p.value());
   }
-}
+  void put_back() const {
+    detail::set_frozen(all_, frozen_);
+    for (std::size_t i = 0; i < all_.size(); ++i) Parameter(all_[i]).assign(values_[i]);
+  }
+
+ private:
+  Parameters all_;
+  std::vector<bool> frozen_;
+  std::vector<Tensor> values_;
+};
 
 // fit_restarts() of either kind.
 class Race {
  public:
   Race(nn::Module& net, detail::Mover optimizer)
-      : net_(net), optimizer_(optimizer), state_(detail::Trainer::moved(net, optimizer)) {
-    const Parameters own = detail::state_of(optimizer);
-    state_.insert(state_.end(), own.begin(), own.end());
-    first_ = values(state_);
-  }
+      : net_(net), optimizer_(optimizer), first_(everything(net, optimizer)) {}
 
   Restarts run(const Loss& loss, const data::Dataset& data, const Options& options,
                const RestartOptions& restarts) {
@@ -43,19 +43,27 @@ class Race {
         if (restarts.on_restart) restarts.on_restart(r);
         one(r, loss, data, options);
       }
-      if (best_.empty()) std::rethrow_exception(failed_);
+      if (!best_) std::rethrow_exception(failed_);
     } catch (...) {
-      assign_all(state_, first_);
+      first_.put_back();
       throw;
     }
-    assign_all(state_, best_);
+    best_->put_back();
     return std::move(out_);
   }
 
  private:
+  static Parameters everything(const nn::Module& net, const detail::Mover& optimizer) {
+    Parameters all = detail::Trainer::moved(net, optimizer);
+    for (const Parameters& more : {net.random_state(), detail::state_of(optimizer)}) {
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    return all;
+  }
+
   void one(std::int64_t r, const Loss& loss, const data::Dataset& data, Options o) {
     const Rng rng = o.rng.split(static_cast<std::uint64_t>(r));
-    assign_all(state_, first_);
+    first_.put_back();
     net_.initialize(rng.split(1));
     o.rng = rng.split(2);
     if (!o.checkpoint.folder.empty()) {
@@ -81,13 +89,13 @@ class Race {
     if (!better) return;
     out_.best = r;
     score_ = h.score;
-    best_ = values(state_);
+    best_ = Held(everything(net_, optimizer_));
   }
 
   nn::Module& net_;
   detail::Mover optimizer_;
-  Parameters state_;
-  Values first_, best_;
+  const Held first_;
+  std::optional<Held> best_;
   double score_ = std::nan("");
   std::exception_ptr failed_;
   Restarts out_;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -43,6 +44,8 @@ struct CheckpointOptions {
   /// Go on from the newest whole one in the folder. Else checkpoints that are there are set aside,
   /// in a folder of their own.
   bool resume = true;
+  /// Text that goes into the files, e.g. which network they are of: to go on, it must be the same.
+  std::map<std::string, std::string> metadata = {};
 };
 
 /// How fit() goes about it.
@@ -93,12 +96,13 @@ struct Options {
 ///
 /// The network trains in the mode train(); where it is on already, modules that were put into
 /// eval() stay there. Afterwards all modes are as before, also when something throws. Callbacks may
-/// freeze and thaw parameters, between batches that are accumulated excepted. The same options,
+/// freeze and thaw parameters, between batches that are accumulated excepted, and put modules into
+/// other modes; what they froze stays frozen, and both go into checkpoints. The same options,
 /// weights and seeds give the same bits, with or without prefetching, and when the training was
 /// broken off (also killed) and went on from a checkpoint; for that, optimizer and network must be
 /// made in the same way again. Callbacks, samplers, losses and schedules are not kept, learning
 /// rates are: without a schedule, that of the checkpoint holds. A checkpoint of other data, another
-/// kind of optimizer, other parameters, metrics or another `monitor` is refused.
+/// kind of optimizer, other parameters, frozen ones, metrics or another `monitor` is refused.
 ///
 /// @throws ValueError for an option outside its range or data that does not fit a checkpoint,
 /// before anything changes; StepError where a step fails; what network, loss, metrics and

@@ -251,7 +251,8 @@ double RSquared::value() const {
   require_rows("r2", rows_, 2);
   double sum = 0;
   for (const Column& c : columns_) {
-    sum += c.spread > 0 ? 1 - c.residual / c.spread : c.residual == 0 ? 1 : 0;
+    const bool plain = c.spread != 0 || std::isnan(c.residual);  // NaN stays NaN
+    sum += plain ? 1 - c.residual / c.spread : c.residual == 0 ? 1 : 0;
   }
   if (columns_.empty()) require_rows("r2: numbers in a row", 0);
   return sum / static_cast<double>(columns_.size());

@@ -26,6 +26,18 @@ Record& Record::put(double number) {
   return *this;
 }
 
+Record& Record::put(const std::vector<bool>& flags) {
+  put(static_cast<std::int64_t>(flags.size()));
+  for (const bool f : flags) put(std::int64_t{f});
+  return *this;
+}
+
+std::vector<bool> Record::flags() {
+  std::vector<bool> out;
+  for (std::int64_t n = count(); n > 0; --n) out.push_back(number() != 0);
+  return out;
+}
+
 double Record::number() {
   if (next_ == numbers_.size()) throw DataError(path_, "has too few numbers of fit()");
   return numbers_[next_++];

@@ -15,9 +15,11 @@ class Record {
 
   Record& put(double number);
   Record& put(std::int64_t number) { return put(static_cast<double>(number)); }
+  Record& put(const std::vector<bool>& flags);
   /// The next one. @throws DataError when there is none.
   double number();
   std::int64_t count() { return static_cast<std::int64_t>(number()); }
+  std::vector<bool> flags();
   std::string text() const;
 
  private:

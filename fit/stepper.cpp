@@ -3,6 +3,7 @@
 
 #include <xtape/autodiff/gradient.hpp>
 #include <xtape/autodiff/op.hpp>
+#include <xtape/fit/modes.hpp>
 #include <xtape/fit/stepper.hpp>
 
 namespace xtape::fit::detail {
@@ -28,15 +29,6 @@ std::vector<Var> on_tape(Tape& tape, const std::vector<Tensor>& values) {
   std::vector<Var> out;
   for (const Tensor& t : values) out.push_back(tape.input(t));
   return out;
-}
-
-// Whether these are still all that are not frozen.
-bool still_live(const Parameters& these, const Parameters& all) {
-  std::size_t k = 0;
-  for (const Parameter& p : all) {
-    if (!p.frozen() && (k == these.size() || these[k++] != p)) return false;
-  }
-  return k == these.size();
 }
 
 }  // namespace
@@ -81,8 +73,9 @@ Stepper::Stepper(const nn::Module& net, optim::Optimizer& optimizer, const Loss&
       loss_(loss),
       options_(options),
       average_(average),
-      live_(live(optimizer.parameters())) {
-  if (options.accumulate > 1) sums_.emplace(live_);
+      frozen_(frozen_of(optimizer.parameters())) {
+  live(optimizer.parameters());  // throws when there is none
+  if (options.accumulate > 1) sums_.emplace(optimizer.parameters());
 }
 
 template <class Gradients>
@@ -90,32 +83,20 @@ Gradients Stepper::clipped(Gradients gradients) const {
   return options_.clip_norm > 0 ? optim::clip_by_norm(gradients, options_.clip_norm) : gradients;
 }
 
-// With something in the places of frozen parameters, which the optimizer does not look at.
-template <class T>
-std::vector<T> Stepper::spread(const std::vector<T>& gradients) const {
-  std::vector<T> all(optimizer_.parameters().size(), gradients[0]);
-  std::size_t next = 0;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (!optimizer_.parameters()[i].frozen()) all[i] = gradients.at(next++);
-  }
-  return all;
-}
-
 Var Stepper::record(std::span<const Var> arguments) {
   const Var loss = loss_(outputs(net_, arguments), arguments.back());
-  const std::vector<Var> gradients = gradient(loss, live_);
+  const std::vector<Var> gradients = gradient(loss, optimizer_.parameters());
   if (sums_) {
     sums_->add(gradients, static_cast<double>(rows(arguments[0].value())));
   } else {
-    optimizer_.step(spread(clipped(gradients)));
+    optimizer_.step(clipped(gradients));
     if (average_) average_->update(loss);
   }
   return apply(kFiniteLoss, {&loss});
 }
 
 void Stepper::move(const Tensors& gradients) {
-  const std::vector<Tensor> all = spread<Tensor>(clipped(gradients));
-  optimizer_.step(std::span<const Tensor>(all));
+  optimizer_.step(clipped(gradients));
   if (average_) average_->update();
 }
 
@@ -125,7 +106,7 @@ double Stepper::eagerly(const data::Batch& batch) {
   const Var loss = loss_(outputs(net_, taped), batch.labels);
   const double value = loss.item();
   check_loss(value);
-  const Tensors gradients = tape.gradient(loss, live_);
+  const Tensors gradients = tape.gradient(loss, optimizer_.parameters());
   if (sums_) {
     sums_->add(gradients, static_cast<double>(rows(batch.inputs)));
   } else {
@@ -137,27 +118,30 @@ double Stepper::eagerly(const data::Batch& batch) {
 double Stepper::run(const data::Batch& batch) {
   if (!options_.compiled) return eagerly(batch);
   if (!program_.defined()) {
+    modes_ = modes_of(net_);
     program_ = compile([this](std::span<const Var> a) { return std::vector<Var>{record(a)}; },
                        specs(arguments(batch)), {.name = "training step", .recompile = true});
   }
   return program_.run(arguments(batch))[0].item();
 }
 
-// Parameters may have been frozen or thawed by a callback.
-void Stepper::follow_freezing() {
-  if (still_live(live_, optimizer_.parameters())) return;
+// A callback may have frozen or thawed parameters, or changed between train() and eval().
+void Stepper::follow_callbacks() {
+  if (program_.defined() && modes_ != modes_of(net_)) program_ = {};
+  const std::vector<bool> frozen = frozen_of(optimizer_.parameters());
+  if (frozen == frozen_) return;
   if (waiting_ > 0) {
     throw ValueError("fit",
                      "parameters were frozen or thawed between batches that are accumulated: "
                      "do it behind a step");
   }
-  live_ = live(optimizer_.parameters());
+  live(optimizer_.parameters());
+  frozen_ = frozen;
   program_ = {};
-  if (sums_) sums_.emplace(live_);
 }
 
 double Stepper::train(const data::Batch& batch, bool last) {
-  follow_freezing();
+  follow_callbacks();
   const double loss = run(batch);
   if (!sums_) return loss;
   if (++waiting_ == options_.accumulate || last) {
@@ -201,6 +185,7 @@ optim::Evaluation QuasiNewtonStepper::evaluate(const std::vector<Tensor>& argume
       return out;
     };
     if (!program_.defined()) {
+      modes_ = modes_of(net_);
       program_ = compile(both, specs(arguments), {.name = "loss and gradients", .recompile = true});
     }
     const std::vector<Tensor>& out = program_.run(arguments);
@@ -221,6 +206,7 @@ optim::Evaluation QuasiNewtonStepper::evaluate(const std::vector<Tensor>& argume
 }
 
 double QuasiNewtonStepper::train(const data::Batch& batch, bool) {
+  if (program_.defined() && modes_ != modes_of(net_)) program_ = {};
   const std::vector<Tensor> all = arguments(batch);
   const double loss = optimizer_.step([&] { return evaluate(all); });
   check_loss(loss);

@@ -61,9 +61,7 @@ class Stepper : public Steps {
   double eagerly(const data::Batch& batch);
   template <class Gradients>
   Gradients clipped(Gradients gradients) const;
-  template <class T>
-  std::vector<T> spread(const std::vector<T>& gradients) const;
-  void follow_freezing();
+  void follow_callbacks();
   void move(const Tensors& gradients);
 
   const nn::Module& net_;
@@ -71,10 +69,11 @@ class Stepper : public Steps {
   const Loss& loss_;
   const Options& options_;
   optim::WeightAverage* average_;
-  Parameters live_;  // those that are not frozen
+  std::vector<bool> frozen_;  // when the last step was made
   std::optional<optim::GradientSum> sums_;
   std::int64_t waiting_ = 0;  // batches in the sums
   Program program_;
+  std::vector<bool> modes_;  // that it was recorded in
 };
 
 /// Steps of L-BFGS, each with as many evaluations of its batch as it takes.
@@ -98,6 +97,7 @@ class QuasiNewtonStepper : public Steps {
   optim::WeightAverage* average_;
   Parameters live_;
   Program program_;
+  std::vector<bool> modes_;  // that it was recorded in
 };
 
 }  // namespace xtape::fit::detail

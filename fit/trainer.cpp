@@ -91,6 +91,8 @@ Trainer::Trainer(nn::Module& net, Mover optimizer, const Loss& loss, const data:
 std::unique_ptr<Steps> Trainer::make_stepper() {
   optim::WeightAverage* const average = average_ ? &*average_ : nullptr;
   if (auto* const rule = std::get_if<optim::Optimizer*>(&optimizer_)) {
+    // Throws where there is none, before anything has changed.
+    for (std::size_t g = 0; options_.momentum && g < (*rule)->groups(); ++g) (*rule)->momentum(g);
     return std::make_unique<Stepper>(net_, **rule, loss_, options_, average);
   }
   return std::make_unique<QuasiNewtonStepper>(net_, *std::get<optim::LBFGS*>(optimizer_), loss_,
@@ -108,9 +110,10 @@ Parameters Trainer::moved(const nn::Module& net, const Mover& optimizer) {
 }
 
 void Trainer::run() {
+  if (!net_.training()) net_.train();
+  began_with_ = flags();
   bind();
   resume();
-  if (!net_.training()) net_.train();
   began_ = Clock::now();
   while (!done()) {
     one_epoch();
@@ -240,11 +243,7 @@ void Trainer::end_epoch() {
   {
     std::optional<optim::WeightAverage::Swapped> swapped;
     if (average_) swapped.emplace(*average_);
-    if (options_.validation) {
-      Evaluation e = evaluator_(*options_.validation, options_.metrics);
-      epoch.validation_loss = e.loss;
-      epoch.metrics = std::move(e.metrics);
-    }
+    if (options_.validation) validate(epoch);
     better = best_->observe(monitored(epoch), epoch.number);
   }
   if (plateau_ && plateau_->observe(*std::get<optim::Optimizer*>(optimizer_), monitored(epoch))) {
@@ -262,6 +261,14 @@ void Trainer::end_epoch() {
   }
   const std::int64_t every = options_.checkpoint.every_epochs;
   if (every > 0 && history_.epochs.back().number % every == 0) save();
+}
+
+void Trainer::validate(Epoch& epoch) try {
+  Evaluation e = evaluator_(*options_.validation, options_.metrics);
+  epoch.validation_loss = e.loss;
+  epoch.metrics = std::move(e.metrics);
+} catch (const ValueError& e) {  // outputs of a network that has diverged
+  throw StepError(epoch.number, history_.steps, e.what());
 }
 
 double Trainer::monitored(const Epoch& epoch) const {
@@ -293,7 +300,14 @@ void Trainer::keep() {
     return;
   }
   if (average_) average_->assign_to_parameters();
-  if (!history_.epochs.empty()) history_.score = monitored(history_.epochs.back());
+  if (history_.epochs.empty() && batch_ == 0) return;
+  Epoch last = batch_ == 0 ? history_.epochs.back() : Epoch{};
+  if (batch_ > 0) {  // stopped within an epoch
+    last.number = static_cast<std::int64_t>(history_.epochs.size()) + 1;
+    last.loss = total_ / static_cast<double>(samples_);
+    if (options_.validation) validate(last);
+  }
+  history_.score = monitored(last);
 }
 
 double Trainer::seconds() const { return earlier_seconds_ + between(began_); }

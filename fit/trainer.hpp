@@ -39,6 +39,7 @@ class Trainer {
   void drive();
   void report_step(double loss);
   void end_epoch();
+  void validate(Epoch& epoch);
   double monitored(const Epoch& epoch) const;
   bool done();
   void keep();
@@ -55,6 +56,11 @@ class Trainer {
   void require_identity(const std::string& path, const io::Metadata& kept) const;
   std::string progress() const;
   void restore(const std::string& path, const std::string& text);
+  /// What callbacks may change beside numbers: which parameters are frozen, modes of modules.
+  struct Flags {
+    std::vector<bool> frozen, modes;
+  };
+  Flags flags() const;
 
   nn::Module& net_;
   Mover optimizer_;
@@ -71,6 +77,7 @@ class Trainer {
   Control control_;
   io::Checkpoint checkpoint_;
   io::Metadata identity_;  // what its files say of whose they are
+  Flags began_with_;       // at the beginning of the training
 
   Rng order_;                             // as it was when the present epoch began
   std::int64_t batch_ = 0, samples_ = 0;  // of the present epoch, so far

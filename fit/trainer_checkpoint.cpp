@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include <xtape/autodiff/shown.hpp>
+#include <xtape/fit/modes.hpp>
 #include <xtape/fit/record.hpp>
 #include <xtape/fit/trainer.hpp>
 
@@ -37,6 +38,16 @@ std::string checksum(const data::Dataset& d) {
   return std::to_string(crc);
 }
 
+// The flags of a training that goes on: those that it had. The caller's are those of its beginning,
+// or of where it was broken off in this process; others would be lost in silence.
+void require_flags(const std::string& path, const char* what, const std::vector<bool>& given,
+                   const std::vector<bool>& begun, const std::vector<bool>& kept) {
+  if (given == begun || given == kept) return;
+  throw ValueError("fit", std::string(what) + " are neither those that the training in " + path +
+                              " began with nor those that it came to: go on with the same, or give "
+                              "another folder");
+}
+
 void require_same(const std::string& path, const char* what, std::int64_t kept,
                   std::int64_t given) {
   if (kept == given) return;
@@ -52,13 +63,16 @@ void Trainer::bind() {
     saved_ = true;
     return;
   }
+  std::error_code error;  // now, and not behind the first epoch
+  fs::create_directories(options_.checkpoint.folder, error);
+  if (error) throw DataError(options_.checkpoint.folder, "cannot be made: " + error.message());
   const Parameters inside = net_.parameters();
   Parameters outside;
   for (const Parameter& p : parameters_of(optimizer_)) {
     if (std::find(inside.begin(), inside.end(), p) == inside.end()) outside.push_back(p);
   }
   checkpoint_.add("model", inside).add("model", net_.buffers());
-  checkpoint_.add_list("other", outside).add_list("random", net_.random_positions());
+  checkpoint_.add_list("other", outside).add_list("random", net_.random_state());
   checkpoint_.add_list("optimizer", state_of(optimizer_)).add("order", order_);
   if (average_) checkpoint_.add_list("average", average_->state());
   checkpoint_.add_list("best", best_->values());
@@ -71,7 +85,11 @@ void Trainer::save() {
   checkpoint_.epoch = static_cast<std::int64_t>(history_.epochs.size());
   checkpoint_.metadata = identity_;
   checkpoint_.metadata[kProgress] = progress();
-  checkpoint_.save_in(options_.checkpoint.folder, options_.checkpoint.keep_last);
+  try {
+    checkpoint_.save_in(options_.checkpoint.folder, options_.checkpoint.keep_last);
+  } catch (const ValueError& e) {  // numbers of a network that has diverged
+    throw StepError(checkpoint_.epoch + 1, history_.steps, e.what());
+  }
   saved_ = true;
 }
 
@@ -91,7 +109,13 @@ std::string Trainer::progress() const {
     r.put(e.seconds).put(e.samples_per_second);
     for (const double m : e.metrics) r.put(m);
   }
+  const Flags now = flags();
+  r.put(began_with_.frozen).put(now.frozen).put(began_with_.modes).put(now.modes);
   return r.text();
+}
+
+Trainer::Flags Trainer::flags() const {
+  return {frozen_of(moved(net_, optimizer_)), modes_of(net_)};
 }
 
 // What a checkpoint must have in common with the training that goes on from it.
@@ -112,19 +136,25 @@ io::Metadata Trainer::make_identity() const {
   put("averages", average_ ? "yes" : "no");
   put("best weights", best_->keeps() ? "yes" : "no");
   put("data", checksum(data_));
+  put("validation data", options_.validation ? checksum(*options_.validation) : "none");
+  all.insert(options_.checkpoint.metadata.begin(), options_.checkpoint.metadata.end());
   return all;
 }
 
 void Trainer::require_identity(const std::string& path, const io::Metadata& kept) const {
   for (const auto& [name, here] : identity_) {
     const auto there = kept.find(name);
-    if (there == kept.end()) throw DataError(path, "is no checkpoint of this version's fit()");
-    if (there->second == here) continue;
-    throw ValueError("fit", "the training in " + path + " and this one differ in '" +
-                                name.substr(std::string(kIdentity).size()) +
-                                "': " + xtape::detail::shown(there->second, 60) + " and " +
-                                xtape::detail::shown(here, 60) +
-                                " must be equal to go on, or give another folder");
+    if (there == kept.end() && name.starts_with(kIdentity)) {
+      throw DataError(path, "is no checkpoint of this version's fit()");
+    }
+    const std::string was = there == kept.end() ? "" : there->second;
+    if (was == here) continue;
+    throw ValueError(
+        "fit",
+        "the training in " + path + " and this one differ in '" +
+            (name.starts_with(kIdentity) ? name.substr(std::string(kIdentity).size()) : name) +
+            "': " + xtape::detail::shown(was, 60) + " and " + xtape::detail::shown(here, 60) +
+            " must be equal to go on, or give another folder");
   }
 }
 
@@ -158,6 +188,12 @@ void Trainer::resume() {
   if (!o.resume) return set_aside();
   const io::LatestCheckpoint found = io::latest(o.folder);
   for (const std::string& damaged : found.damaged) note("passed over: " + damaged);
+  if (found.path.empty() && !found.damaged.empty()) {
+    throw DataError(o.folder,
+                    "none of its checkpoints can be read, a training that begins anew "
+                    "would replace them: .resume = false sets them aside (" +
+                        found.damaged[0] + ")");
+  }
   if (found.path.empty()) return;
   io::Checkpoint looked_at;  // before anything changes
   looked_at.load(found.path, {.strict = false});
@@ -193,7 +229,15 @@ void Trainer::restore(const std::string& path, const std::string& text) {
     }
     epochs.push_back(std::move(e));
   }
+  Flags begun, kept;
+  begun.frozen = r.flags(), kept.frozen = r.flags();
+  begun.modes = r.flags(), kept.modes = r.flags();
+  require_flags(path, "frozen parameters", began_with_.frozen, begun.frozen, kept.frozen);
+  require_flags(path, "modes of modules", began_with_.modes, begun.modes, kept.modes);
   checkpoint_.load(path);
+  began_with_ = std::move(begun);
+  set_frozen(moved(net_, optimizer_), kept.frozen);
+  set_modes(net_, kept.modes);
   batch_ = batch, samples_ = samples;
   total_ = total, earlier_seconds_ = seconds;
   best_->set(best, best_epoch, waited);

@@ -17,8 +17,9 @@ namespace xtape::io {
 /// atomically.
 ///
 ///     io::Checkpoint checkpoint;
-///     checkpoint.add("model", net.parameters());
-///     checkpoint.add_list("optimizer", state);
+///     checkpoint.add("model", net.state());  // with running statistics
+///     checkpoint.add_list("optimizer", optimizer.state());
+///     checkpoint.add_list("random", net.random_state());  // of dropout
 ///     checkpoint.add("shuffle", rng);
 ///     …
 ///     checkpoint.step = step;

@@ -9,6 +9,12 @@ namespace {
 using D = const double*;
 std::int64_t whole(double v) { return static_cast<std::int64_t>(v); }
 
+// The shortest text that is this number and no other.
+std::string exact(double v) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, v).ptr};
+}
+
 constexpr ActivationKind kKinds[] = {
     {"sigmoid", {}, {}, [](const Var& x, D) { return sigmoid(x); }},
     {"relu", {}, {}, [](const Var& x, D) { return relu(x); }},
@@ -73,12 +79,16 @@ Activation activation(const std::string& name, const std::vector<double>& argume
     }
     double a[2] = {k.usual[0], k.usual[1]};
     std::copy(arguments.begin(), arguments.end(), a);
+    if (n > 0 && k.arguments[0] == std::string_view("axis") && a[0] != std::floor(a[0])) {
+      throw ParseError("activation",
+                       "'" + name + "' of axis " + exact(a[0]) + ": must be a whole number");
+    }
     std::string text = name;
     for (std::size_t i = 0; i < n; ++i) {
       // All up to the last unusual one.
       bool usual = true;
       for (std::size_t j = i; j < n; ++j) usual = usual && a[j] == k.usual[j];
-      if (!usual) text += ":" + detail::text(a[i]);
+      if (!usual) text += ":" + exact(a[i]);
     }
     const auto f = k.f;
     Activation out(text, [f, x = a[0], y = a[1]](const Var& v) {

@@ -89,6 +89,20 @@ std::vector<Var> MultiheadAttention::project(const Var& q, const Var& k, const V
   return out;
 }
 
+void MultiheadAttention::check_keys(const Var& there, const Var& k) const {
+  const bool one = k.rank() == 2;
+  const std::int64_t time = k.shape()[!one && options_.batch_first ? 1 : 0];
+  const Shape want = one ? Shape{time} : Shape{k.shape()[options_.batch_first ? 0 : 1], time};
+  if (there.dtype() != boolean) {
+    throw DTypeError(describe(), std::string("a mask of keys of ") + name(there.dtype()) +
+                                     ": must be boolean, true where there is a key");
+  }
+  const bool row = one && there.shape() == Shape{1, time};
+  if (there.shape() == want || row) return;
+  throw ShapeError(describe(), "a mask of keys " + there.shape().str() +
+                                   ": must be [batch, keys] = " + want.str());
+}
+
 // [batch, heads, time, features of a head].
 Var MultiheadAttention::heads(const Var& x) const {
   const Var split = unflatten(x, -1, {heads_, -1});
@@ -109,6 +123,7 @@ Attention MultiheadAttention::attend(const Var& q, const Var& k, const Var& v,
       o.generator = &generator();
     }
     if (masks.keys.defined()) {
+      check_keys(masks.keys, k);
       const Var there = reshape(masks.keys, {-1, 1, 1, masks.keys.shape()[masks.keys.rank() - 1]});
       if (!o.mask.defined()) {
         o.mask = there;

@@ -22,7 +22,7 @@ struct AttentionMasks {
   /// Broadcasts to [batch, heads, queries, keys]: boolean, true where a query may attend to a key;
   /// or numbers that are added to the products.
   Var mask = {};
-  /// Boolean [batch, keys]: true where there is a key, false where there is padding.
+  /// Boolean [batch, keys] ([keys] without a batch): true where there is a key, false for padding.
   Var keys = {};
 };
 
@@ -51,6 +51,7 @@ class MultiheadAttention : public Cloneable<MultiheadAttention> {
   std::vector<Var> project(const Var& q, const Var& k, const Var& v, bool same) const;
   Var heads(const Var& x) const;
   void check(const Var& x, std::int64_t features, const char* what) const;
+  void check_keys(const Var& there, const Var& k) const;
 
   std::int64_t features_, heads_;
   MultiheadAttentionOptions options_;

@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <string_view>
 #include <unordered_map>
 
@@ -47,28 +48,40 @@ std::array<double, N> sums(std::int64_t n, F&& f) {
 void Statistics::add(const Tensor& x) {
   dispatch(x.dtype(), [&](auto zero) {
     const auto* const p = x.data<decltype(zero)>();
-    const auto [s, q, finite] = sums<3>(x.size(), [p](std::int64_t i) {
-      const double v = static_cast<double>(p[i]);
-      const bool is = std::abs(v) <= std::numeric_limits<double>::max();  // finite
-      const double d = is ? v : 0;
-      return std::array<double, 3>{d, d * d, is ? 1.0 : 0.0};
+    const auto finite = [p](std::int64_t i) {
+      return std::abs(static_cast<double>(p[i])) <= std::numeric_limits<double>::max();
+    };
+    if (count == nonfinite) {  // the first that counts
+      for (std::int64_t i = 0; i < x.size(); ++i) {
+        if (!finite(i)) continue;
+        center = static_cast<double>(p[i]);
+        break;
+      }
+    }
+    const auto [s, q, n] = sums<3>(x.size(), [=, c = center](std::int64_t i) {
+      const double is = finite(i) ? 1 : 0;
+      const double d = is != 0 ? static_cast<double>(p[i]) - c : 0;
+      return std::array<double, 3>{d, d * d, is};
     });
     sum += s;
     squares += q;
-    nonfinite += x.size() - static_cast<std::int64_t>(finite);
+    nonfinite += x.size() - static_cast<std::int64_t>(n);
   });
   count += x.size();
 }
 
-double Statistics::mean() const { return sum / static_cast<double>(count - nonfinite); }
+double Statistics::mean() const { return center + sum / static_cast<double>(count - nonfinite); }
 double Statistics::stddev() const {
-  const double m = mean();
-  return std::sqrt(std::max(0.0, squares / static_cast<double>(count - nonfinite) - m * m));
+  const double n = static_cast<double>(count - nonfinite), m = sum / n;
+  return std::sqrt(std::max(0.0, squares / n - m * m));
 }
 double Statistics::rms() const {
-  return std::sqrt(squares / static_cast<double>(count - nonfinite));
+  return norm() / std::sqrt(static_cast<double>(count - nonfinite));
 }
-double Statistics::norm() const { return std::sqrt(squares); }
+double Statistics::norm() const {
+  const double n = static_cast<double>(count - nonfinite);
+  return std::sqrt(std::max(0.0, squares + center * (2 * sum + n * center)));
+}
 
 namespace {
 
@@ -95,13 +108,13 @@ Watch watch_of(const Module& m) {
 struct Layer {
   Watch watch = Watch::nothing;
   LayerHealth health;
-  std::vector<char> alive;  // by unit
+  std::map<std::size_t, std::vector<char>>
+      alive;  // by unit; a module may be called at other widths
   std::int64_t saturated = 0;
 };
 
 // `run` elements of each unit lie together.
 void note_alive(const Tensor& y, std::size_t units, std::int64_t run, std::vector<char>& alive) {
-  alive.resize(units);
   dispatch(y.dtype(), [&](auto zero) {
     const auto* p = y.data<decltype(zero)>();
     for (std::int64_t i = 0; i < y.size(); ++i) {
@@ -111,18 +124,22 @@ void note_alive(const Tensor& y, std::size_t units, std::int64_t run, std::vecto
   });
 }
 
-void note_alive(const Tensor& y, std::vector<char>& alive) {
+void note_alive(const Tensor& y, Layer& l) {
   if (y.size() == 0) return;
   const std::int64_t each = y.size() / y.shape()[0];
   const std::int64_t units = y.rank() >= 4 ? y.shape()[1] : each;  // of images: channels
-  note_alive(y, static_cast<std::size_t>(units), each / units, alive);
+  const auto n = static_cast<std::size_t>(units);
+  std::vector<char>& alive = l.alive[n];
+  alive.resize(n);
+  note_alive(y, n, each / units, alive);
 }
 
 // The neurons of a layer that have one activation each: those without a ReLU do not count.
-void note_alive(const Tensor& y, const Neurons& layer, std::vector<char>& alive) {
+void note_alive(const Tensor& y, const Neurons& layer, Layer& l) {
   if (y.size() == 0) return;
   std::vector<char> all(layer.activations().size());
   note_alive(y, all.size(), 1, all);
+  std::vector<char>& alive = l.alive[all.size()];
   std::size_t k = 0;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (!is_relu(layer.activations()[i])) continue;
@@ -225,8 +242,10 @@ struct Monitor::State {
   DiagnosisOptions options;
   std::int64_t every = 1, passes = 0;
   bool recorded = false, inferred = false;  // what passed unseen
-  bool looking = false, complete = true;
+  bool looking = false, complete = true, removed = false;
   const Tape* tape = nullptr;
+  std::uint32_t at = 0;   // on the tape: a pass goes forward
+  std::int64_t pass = 0;  // whose gradients count
   std::vector<Layer> layers;
   std::vector<std::size_t> order;
   std::vector<Watched> parameters;
@@ -241,7 +260,10 @@ struct Monitor::State {
       recorded = true;
       return false;
     }
-    if (complete || out.tape() != tape) {
+    const bool another = complete || out.tape() != tape || out.index() < at;
+    at = out.index();
+    if (another) {
+      ++pass;
       settle();
       complete = false;
       tape = out.tape();
@@ -265,20 +287,23 @@ struct Monitor::State {
   }
   void see(std::size_t i, const Module& m, const Var& out) {
     Layer& l = layers[i];
-    if (l.health.output.count == 0 && l.health.samples == 0) order.push_back(i);
+    if (std::find(order.begin(), order.end(), i) == order.end()) order.push_back(i);
     l.health.path = m.path();
     l.health.kind = m.describe();
     const Tensor& y = out.value();
     if (y.dtype() != f32 && y.dtype() != f64) return;
     l.health.samples = y.rank() > 0 ? y.shape()[0] : 1;
     l.health.output.add(y);
-    if (l.watch == Watch::zeros && y.rank() > 1) note_alive(y, l.alive);
+    if (l.watch == Watch::zeros && y.rank() > 1) note_alive(y, l);
     if (l.watch == Watch::neurons) {
-      note_alive(y, dynamic_cast<const Neurons&>(m), l.alive);
+      note_alive(y, dynamic_cast<const Neurons&>(m), l);
     }
     if (l.watch == Watch::sigmoid || l.watch == Watch::tanh) {
       l.saturated += count_saturated(y, l.watch == Watch::sigmoid);
     }
+  }
+  void see_gradient(std::size_t i, std::int64_t of, const Tensor& g) {
+    if (of == pass && !removed && !g.is_symbolic()) layers[i].health.gradient.add(g);
   }
   void see_gradient(Watched& w, const Tensor& g) {
     if (!looking || g.is_symbolic()) return;
@@ -304,10 +329,12 @@ struct Monitor::State {
   }
   LayerHealth health(const Layer& l) const {
     LayerHealth h = l.health;
-    if (!l.alive.empty()) {
-      const auto dead = std::count(l.alive.begin(), l.alive.end(), char{0});
-      h.dead = static_cast<double>(dead) / static_cast<double>(l.alive.size());
+    std::ptrdiff_t dead = 0, units = 0;
+    for (const auto& [width, alive] : l.alive) {
+      dead += std::count(alive.begin(), alive.end(), char{0});
+      units += static_cast<std::ptrdiff_t>(alive.size());
     }
+    if (units > 0) h.dead = static_cast<double>(dead) / static_cast<double>(units);
     if (l.watch == Watch::sigmoid || l.watch == Watch::tanh) {
       h.saturated = static_cast<double>(l.saturated) / static_cast<double>(h.output.count);
     }
@@ -330,15 +357,15 @@ Monitor::Monitor(Module& net, const DiagnosisOptions& options, std::int64_t ever
     state_->layers.push_back({watch_of(m), {}, {}, 0});
     layers_.push_back(
         m.add_forward_hook([weak, i](const Module& layer, std::span<const Var>, const Var& y) {
-          if (const auto s = weak.lock(); s && s->begins(y)) s->see(i, layer, y);
+          const auto s = weak.lock();
+          if (!s || !s->begins(y)) return;
+          s->see(i, layer, y);
+          if (!is_floating(y.dtype())) return;
+          add_gradient_hook(y, [weak, i, pass = s->pass](const Var& g) {
+            if (const auto now = weak.lock()) now->see_gradient(i, pass, g.value());
+            return Var();
+          });
         }));
-    layers_.push_back(m.add_output_gradient_hook([weak, i](const Var& g) {
-      const auto s = weak.lock();
-      if (s && s->looking && !g.value().is_symbolic()) {
-        s->layers[i].health.gradient.add(g.value());
-      }
-      return Var();
-    }));
   });
   layers_.push_back(net.add_forward_hook([weak](const Module&, std::span<const Var>, const Var& y) {
     const auto s = weak.lock();
@@ -360,6 +387,7 @@ Monitor::Monitor(Module& net, const DiagnosisOptions& options, std::int64_t ever
 Monitor::~Monitor() { remove(); }
 
 void Monitor::remove() {
+  state_->removed = true;
   for (ForwardHook& h : layers_) h.remove();
   for (HookHandle& h : parameters_) h.remove();
 }
@@ -398,7 +426,8 @@ Diagnosis diagnose(const Module& net, const std::function<Var(const Var&, const 
   d.loss = value;
   for (ParameterHealth& p : d.parameters) {
     if (options.learning_rate > 0 && p.gradient.count > 0 && p.value.norm() > 0) {
-      p.update = options.learning_rate * p.gradient.norm() / p.value.norm();
+      const double norm = p.gradient.nonfinite > 0 ? kNaN : p.gradient.norm();
+      p.update = options.learning_rate * norm / p.value.norm();
     }
   }
   d.findings.clear();

@@ -17,13 +17,16 @@ namespace xtape::nn {
 struct Statistics {
   std::int64_t count = 0;      ///< How many, 0 where there was nothing to look at.
   std::int64_t nonfinite = 0;  ///< How many of them are NaN or infinite.
-  double sum = 0;              ///< Σ x.
-  double squares = 0;          ///< Σ x².
+  /// c, the first finite one: sums of what differs from it keep the spread of numbers that are all
+  /// large (Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983).
+  double center = 0;
+  double sum = 0;      ///< Σ (x − c).
+  double squares = 0;  ///< Σ (x − c)².
   /// Takes in the elements of a floating tensor.
   void add(const Tensor& x);
   /// Σ x / n.
   double mean() const;
-  /// √(Σ x²/n − mean²).
+  /// √(Σ (x − mean)²/n).
   double stddev() const;
   /// √(Σ x²/n).
   double rms() const;

@@ -87,29 +87,46 @@ class Search {
           "Look at the loss and at what comes behind; Tape::detect_anomaly finds the operation.");
       break;
     }
+    for (const ParameterHealth& p : d_.parameters) {
+      if (p.gradient.nonfinite == 0 || !d_.findings.empty()) continue;  // they follow from others
+      note(p.path, p.path + ", its gradient", p.gradient);
+      advise("Optimizers refuse it. Smaller inputs, or f64.");
+    }
   }
 
-  // What fades or grows: outputs from the first layer on, gradients from the last one back. The
-  // extreme layer is named. The last output is the answer, whose size is given.
+  // What fades or grows: outputs from the first layer with parameters on (what stands before it
+  // hands the data on), gradients from the last one back. The extreme layer is named. The last
+  // output is the answer, whose size is given. Gradients go by their norm: where a layer takes
+  // means, each element has a small part in them, and weights that were used for all get the sum of
+  // the parts.
   void along(Statistics LayerHealth::*of, bool outputs) {
     std::vector<const LayerHealth*> seen;
     for (const LayerHealth& l : d_.layers) {
+      if (outputs && seen.empty() && !has_parameters(l)) continue;
       if ((l.*of).count > (l.*of).nonfinite) seen.push_back(&l);
     }
     if (outputs && !seen.empty()) seen.pop_back();
     if (seen.size() < 2) return;
-    const auto rms = [of](const LayerHealth* l) { return (l->*of).rms(); };
+    const auto size = [of, outputs](const LayerHealth* l) {
+      return outputs ? (l->*of).rms() : (l->*of).norm();
+    };
     const auto [low, high] = std::minmax_element(
-        seen.begin(), seen.end(), [&](const auto* a, const auto* b) { return rms(a) < rms(b); });
+        seen.begin(), seen.end(), [&](const auto* a, const auto* b) { return size(a) < size(b); });
     const LayerHealth* reference = outputs ? seen.front() : seen.back();
-    if (!(rms(reference) > 0)) return;
+    if (!(size(reference) > 0)) return;
     const auto steps = [&](const LayerHealth* l) {
       const auto at = std::find(seen.begin(), seen.end(), l) - seen.begin();
       return static_cast<double>(outputs ? at : static_cast<std::ptrdiff_t>(seen.size()) - 1 - at);
     };
-    const double fallen = rms(*low) / rms(reference), grown = rms(*high) / rms(reference);
+    const double fallen = size(*low) / size(reference), grown = size(*high) / size(reference);
     if (fallen < o_.vanishing) tell(outputs, true, **low, *reference, fallen, steps(*low));
     if (grown > o_.exploding) tell(outputs, false, **high, *reference, grown, steps(*high));
+  }
+
+  bool has_parameters(const LayerHealth& l) const {
+    return std::any_of(d_.parameters.begin(), d_.parameters.end(), [&](const ParameterHealth& p) {
+      return l.path.empty() || p.path.starts_with(l.path + ".");
+    });
   }
 
   void tell(bool outputs, bool vanish, const LayerHealth& l, const LayerHealth& reference,

@@ -43,7 +43,8 @@ class Graph : public Joining<Graph> {
   /// @throws ValueError for an unknown name, a cycle (showing it), a node or input that no output
   /// needs, or no output.
   void check() const;
-  /// All outputs, in order. @throws as check(), and ValueError for another number of inputs.
+  /// All outputs, in order; of several, forward hooks are told the first. @throws as check(), and
+  /// ValueError for another number of inputs.
   std::vector<Var> run(std::span<const Var> xs) const;
   /// The only output. @throws ValueError when there are several: call run().
   Var forward_all(std::span<const Var> xs) const override;

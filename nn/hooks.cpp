@@ -37,8 +37,8 @@ ForwardHook Module::add_output_gradient_hook(std::function<Var(const Var&)> hook
 }
 
 void Module::call_hooks(std::span<const Var> in, const Var& out) const {
-  for (std::size_t i = 0; i < hooks_.size(); ++i) {
-    const auto hook = hooks_[i];  // it may remove itself
+  const auto hooks = hooks_;  // they may add and remove some
+  for (const auto& hook : hooks) {
     if (hook->active) hook->f(*this, in, out);
   }
 }

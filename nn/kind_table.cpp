@@ -134,15 +134,16 @@ template <class Cell>
 Made recurrent(const Making& m) {
   const KindArguments& a = m.arguments;
   const DenseOptions d = dense_options(m);
-  return std::make_shared<Cell>(m.features(), a.integer("units"),
-                                RecurrentOptions{.layers = a.integer("layers"),
-                                                 .bias = d.bias,
-                                                 .batch_first = !a.flag("time_first"),
-                                                 .dropout = a.number("dropout"),
-                                                 .bidirectional = a.flag("bidirectional"),
-                                                 .weight_init = d.weight_init,
-                                                 .bias_init = d.bias_init,
-                                                 .dtype = d.dtype});
+  RecurrentOptions o{.layers = a.integer("layers"),
+                     .bias = d.bias,
+                     .batch_first = !a.flag("time_first"),
+                     .dropout = a.number("dropout"),
+                     .bidirectional = a.flag("bidirectional"),
+                     .weight_init = d.weight_init,
+                     .bias_init = d.bias_init,
+                     .dtype = d.dtype};
+  if constexpr (std::is_same_v<Cell, LSTM>) o.projection = a.integer("projection");
+  return std::make_shared<Cell>(m.features(), a.integer("units"), o);
 }
 
 Made attention_layer(const Making& m) {
@@ -209,6 +210,8 @@ std::vector<LayerKind> make_table() {
                         {"bidirectional", Type::flag},
                         {"time_first", Type::flag},
                         kNoBias};
+  Arguments projected = steps;
+  projected.push_back({"projection", Type::integer, "0"});
   const Arguments block{{"heads"},
                         {"feedforward", Type::count, "2048"},
                         {"dropout", Type::number, "0.1"},
@@ -288,7 +291,7 @@ std::vector<LayerKind> make_table() {
        }},
       {"rnn", steps, recurrent<RNN>},
       {"relurnn", steps, recurrent<ReluRNN>},
-      {"lstm", steps, recurrent<LSTM>},
+      {"lstm", projected, recurrent<LSTM>},
       {"gru", steps, recurrent<GRU>},
       {"attention",
        {{"heads"}, {"dropout", Type::number, "0"}, {"causal", Type::flag}, kNoBias},

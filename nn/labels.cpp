@@ -15,6 +15,19 @@ std::string label_of(const Module& m) {
   return kind.substr(0, kind.find_first_of("(:, ")) + path;
 }
 
+// Tells the calls of one module on one tape apart: "", "#2", "#3", …
+struct Calls {
+  const Tape* tape = nullptr;
+  std::uint32_t last = 0;  // node: tapes go forward, and another one may have the address of before
+  int count = 0;
+  std::string suffix(const Tape& now, const Var& out) {
+    count = &now == tape && out.index() > last ? count + 1 : 1;
+    tape = &now;
+    last = out.index();
+    return count == 1 ? "" : "#" + std::to_string(count);
+  }
+};
+
 void visit(Module& m, std::unordered_set<const Module*>& seen,
            const std::function<void(Module&)>& f) {
   if (!seen.insert(&m).second) return;
@@ -32,9 +45,9 @@ void for_each_layer(Module& net, const std::function<void(Module&)>& f) {
 std::vector<ForwardHook> label_outputs(Module& net) {
   std::vector<ForwardHook> hooks;
   for_each_layer(net, [&](Module& m) {
-    hooks.push_back(
-        m.add_forward_hook([](const Module& layer, std::span<const Var>, const Var& out) {
-          if (Tape* tape = out.tape()) tape->label(out, label_of(layer));
+    hooks.push_back(m.add_forward_hook(
+        [calls = Calls{}](const Module& layer, std::span<const Var>, const Var& out) mutable {
+          if (Tape* tape = out.tape()) tape->label(out, label_of(layer) + calls.suffix(*tape, out));
         }));
   });
   return hooks;

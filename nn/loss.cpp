@@ -6,18 +6,21 @@
 
 namespace xtape::nn {
 
+std::string loss_names() { return "mse, half_squared, l1, huber, bce, bce_logits, cross_entropy"; }
+
 NamedLoss loss(const std::string& name) {
   if (name == "mse") return {name, [](auto& y, auto& t) { return mse_loss(y, t); }};
   if (name == "half_squared") {
     return {name, [](auto& y, auto& t) { return half_squared_error(y, t, Reduction::mean); }};
   }
+  if (name == "l1") return {name, [](auto& y, auto& t) { return l1_loss(y, t); }};
+  if (name == "huber") return {name, [](auto& y, auto& t) { return huber_loss(y, t); }};
   if (name == "bce") return {name, [](auto& y, auto& t) { return binary_cross_entropy(y, t); }};
   if (name == "bce_logits") {
     return {name, [](auto& y, auto& t) { return binary_cross_entropy_with_logits(y, t); }};
   }
   if (name == "cross_entropy") return {name, [](auto& y, auto& t) { return cross_entropy(y, t); }};
-  throw ParseError(
-      "loss", "'" + name + "' is not one of mse, half_squared, bce, bce_logits, cross_entropy");
+  throw ParseError("loss", "'" + name + "' is not one of " + loss_names());
 }
 
 Tensor predicted_classes(const Tensor& y, double threshold) {

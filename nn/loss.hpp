@@ -40,8 +40,10 @@ struct NamedLoss {
   /// f(prediction, target), a scalar.
   std::function<Var(const Var&, const Var&)> f;
 };
-/// mse, half_squared, bce, bce_logits or cross_entropy, averaged. @throws ParseError listing them.
+/// One of loss_names(), averaged. @throws ParseError listing them.
 NamedLoss loss(const std::string& name);
+/// "mse, half_squared, …"
+std::string loss_names();
 
 /// The share of rows of `y` (shape [n, classes], or [n, 1] and [n] for class 1 above `threshold`)
 /// whose largest element is the label's. `labels` is i64 [n]. The threshold is for one column: ½

@@ -89,11 +89,11 @@ Parameters Module::state() const {
   return all;
 }
 
-Parameters Module::random_positions() const {
+Parameters Module::random_state() const {
   Parameters all;
-  if (generator_) all.push_back(generator_->position());
+  if (generator_) all = {generator_->key(), generator_->position()};
   for (const Child& c : children_) {
-    for (const Parameter& p : c.module->random_positions()) {
+    for (const Parameter& p : c.module->random_state()) {
       if (std::find(all.begin(), all.end(), p) == all.end()) all.push_back(p);
     }
   }
@@ -123,7 +123,12 @@ bool matches(std::string_view pattern, std::string_view text) {
 }  // namespace
 
 Parameters Module::parameters(const std::string& pattern) const {
-  return parameters([&](const Parameter& p) { return matches(pattern, p.name()); });
+  Parameters some = parameters([&](const Parameter& p) { return matches(pattern, p.name()); });
+  if (!some.empty()) return some;
+  std::string names;
+  for (const Parameter& p : parameters()) names += (names.empty() ? "" : ", ") + p.name();
+  throw ValueError("parameters", "'" + pattern + "' matches none of " +
+                                     (names.empty() ? "them: there are no parameters" : names));
 }
 
 Parameter Module::parameter(const std::string& path) const {
@@ -366,6 +371,15 @@ void Module::add_child(std::string name, std::shared_ptr<Module> module) {
   children_.push_back({std::move(name), std::move(module)});
   Places places;
   place(path_, places);
+}
+
+void Module::throw_no_such_child(std::size_t k) const {
+  const std::string n = std::to_string(k);
+  if (k >= children_.size()) {
+    throw ValueError(describe(), "no child " + n + ": it has " + std::to_string(children_.size()));
+  }
+  throw ValueError(describe(), "child " + n + ", '" + children_[k].name + "', is a " +
+                                   children_[k].module->describe() + ": of another class");
 }
 
 void Module::tie(const std::string& path, const Parameter& as) {

@@ -109,11 +109,10 @@ class Module {
   /// The parameters, then the buffers: all that makes the network's answers, and what to keep of
   /// it: `io::save(path, net.state())`, `io::load(path, net.state())`.
   Parameters state() const;
-  /// Where the random numbers of dropout stand, one for each module that draws some, in the same
-  /// order: with the parameters and buffers, all that a training must keep to go on as it would
-  /// have. They belong to the streams of the present paths and seed. seed() and initialize() set
-  /// them to 0.
-  Parameters random_positions() const;
+  /// Where the random numbers of dropout come from: key and position of the generator of each
+  /// module that draws some, in the same order. With the parameters and buffers, all that a
+  /// training must keep to go on as it would have. seed() and initialize() set them.
+  Parameters random_state() const;
   /// Number of elements of all parameters.
   std::int64_t parameter_count() const;
   /// Draws all parameters afresh by their initialisers: parameter k of the walk from rng.split(k),
@@ -207,13 +206,26 @@ class Module {
   static void write(Parameter buffer, const Var& value);
   /// Appends a part; the names of its parameters get `name.` in front.
   void add_child(std::string name, std::shared_ptr<Module> module);
+  /// Child k as the module that it was made as. Ask for it in forward() instead of keeping a
+  /// pointer, which in a clone would be to the module that was cloned. @throws ValueError for
+  /// another kind.
+  template <class M>
+  const M& child(std::size_t k) const {
+    const auto* const m =
+        k < children_.size() ? dynamic_cast<M*>(children_[k].module.get()) : nullptr;
+    if (!m) throw_no_such_child(k);
+    return *m;
+  }
   /// Own parameter of that name, empty where there is none.
   Parameter own(std::string_view name) const;
-  /// Own parameter as an operand, an empty one where there is none.
+  /// Own parameter as an operand, an empty one where there is none. A function that takes it alone
+  /// does not see where x is: softplus(beside(operand("raw"), x)).
   Var operand(std::string_view name) const {
     const Parameter p = own(name);
     return p.defined() ? Var(p) : Var();
   }
+  /// Tells the forward hooks; operator() does.
+  void call_hooks(std::span<const Var> in, const Var& out) const;
   /// From now on the module draws random numbers.
   void add_generator();
   /// Where it draws them from.
@@ -230,13 +242,13 @@ class Module {
   }
 
  private:
+  [[noreturn]] void throw_no_such_child(std::size_t k) const;
   bool contains(const Module* m) const;
   void collect(Parameters& all, Parameters Module::*list) const;
   void visit(const std::function<void(Module&)>& f);
   struct Places;
   void place(const std::string& path, Places& places);
   void draw(const Rng& rng, std::uint64_t next, bool untouched_only);
-  void call_hooks(std::span<const Var> in, const Var& out) const;
 
   Parameters own_, buffers_;
   std::vector<std::shared_ptr<Recipe>> recipes_;   // of own_, shared by copies and ties
@@ -312,6 +324,8 @@ class Sequential : public Cloneable<Sequential> {
   std::size_t size() const { return children().size(); }
   /// Layer i. @throws std::out_of_range.
   const Module& operator[](std::size_t i) const { return *children().at(i).module; }
+  /// The same, to freeze it or change its mode.
+  Module& operator[](std::size_t i) { return *children().at(i).module; }
 };
 
 /// A table of the layers of `net` with the output shape and parameter count of each, for inputs of

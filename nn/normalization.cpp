@@ -93,8 +93,10 @@ Var BatchNorm::forward(const Var& x) const {
   } else {
     // With momentum 1 the new ones are those of this batch: old + (new − old)/n.
     const Var part = 1 / cast(n, mean.dtype());
-    write(mean, o.running_mean + (result.running_mean - o.running_mean) * part);
-    write(var, o.running_var + (result.running_var - o.running_var) * part);
+    // Not old + (new − old) part, in which f32 loses a small first one beside the old 1.
+    const Var rest = 1 - part;
+    write(mean, o.running_mean * rest + result.running_mean * part);
+    write(var, o.running_var * rest + result.running_var * part);
   }
   write(batches, n);
   return result.y;

@@ -1,41 +1,8 @@
-#include <cstring>
-
-#include <xtape/autodiff/op.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/nn/recurrent.hpp>
 
 namespace xtape::nn {
 namespace {
-
-// What the lengths of sequences are checked for, and who asks.
-struct LengthAttrs {
-  std::int64_t time;
-  std::string layer, path;
-  std::string str() const { return "at most " + std::to_string(time); }
-  bool operator==(const LengthAttrs&) const = default;
-};
-
-void check_lengths(const KernelArgs& args) {
-  const auto& a = get_attrs<LengthAttrs>(args.attrs);
-  const auto* const lengths = static_cast<const std::int64_t*>(args.in[0].data);
-  for (std::int64_t i = 0; i < args.spec.shape.size(); ++i) {
-    if (lengths[i] >= 0 && lengths[i] <= a.time) continue;
-    ValueError e(a.layer, "length " + std::to_string(lengths[i]) + " of sequence " +
-                              std::to_string(i) + ": must be in [0, " + std::to_string(a.time) +
-                              "]");
-    e.set_module(a.path);
-    throw e;
-  }
-}
-
-// y = x, lengths of sequences, refused when one is out of range: in every run of a program, too.
-constexpr Op kLengths{.name = "lengths",
-                      .infer = [](const InferArgs& a) { return *a.in[0]; },
-                      .kernel =
-                          [](const KernelArgs& a) {
-                            check_lengths(a);
-                            std::memcpy(a.out, a.in[0].data, a.spec.nbytes());
-                          },
-                      .throws = true};
 
 // x[k, …] for every k. By halves: the gradient of a single slice fills the whole of x with zeros,
 // which for each of n steps would cost n².
@@ -79,6 +46,7 @@ struct Recurrent::Walk {
   Var projected;  // [time, batch, gates·hidden]
   Var weight;     // of the state
   Var bias;       // of the state, where it is not in `projected`
+  Var to_output;  // of the projection, or none
   bool back;
   const std::vector<Var>& masks;  // of steps, or none
   RecurrentState state;
@@ -93,17 +61,24 @@ Recurrent::Recurrent(Cell cell, std::int64_t in, std::int64_t hidden, const Recu
   if (!(o.dropout >= 0 && o.dropout < 1)) {
     throw ValueError(describe(), "dropout " + detail::text(o.dropout) + ": must be in [0, 1)");
   }
-  const std::int64_t rows = gates() * hidden;
+  if (o.projection < 0 || (o.projection > 0 && (cell != Cell::lstm || o.projection >= hidden))) {
+    throw ValueError(describe(), "projection " + std::to_string(o.projection) +
+                                     ": must be 0, or in an LSTM less than its extent");
+  }
+  const std::int64_t rows = gates() * hidden, out = this->hidden();
   for (std::int64_t layer = 0; layer < o.layers; ++layer) {
-    const std::int64_t width = layer == 0 ? in : directions() * hidden;
+    const std::int64_t width = layer == 0 ? in : directions() * out;
     for (int d = 0; d < directions(); ++d) {
       const std::string name = "_l" + std::to_string(layer) + (d ? "_reverse" : "");
       const Fans fans{width, hidden};
       add_parameter("weight_ih" + name, {rows, width}, o.weight_init, fans, o.dtype);
-      add_parameter("weight_hh" + name, {rows, hidden}, o.weight_init, {hidden, hidden}, o.dtype);
-      if (!o.bias) continue;
-      add_parameter("bias_ih" + name, {rows}, o.bias_init, fans, o.dtype);
-      add_parameter("bias_hh" + name, {rows}, o.bias_init, {hidden, hidden}, o.dtype);
+      add_parameter("weight_hh" + name, {rows, out}, o.weight_init, {out, hidden}, o.dtype);
+      if (o.bias) {
+        add_parameter("bias_ih" + name, {rows}, o.bias_init, fans, o.dtype);
+        add_parameter("bias_hh" + name, {rows}, o.bias_init, {out, hidden}, o.dtype);
+      }
+      if (o.projection == 0) continue;
+      add_parameter("weight_hr" + name, {out, hidden}, o.weight_init, {hidden, out}, o.dtype);
     }
   }
   if (o.dropout > 0) add_generator();
@@ -115,6 +90,7 @@ std::string Recurrent::describe() const {
   s += "(" + (in_ == infer ? "?" : std::to_string(in_)) + " → " + std::to_string(hidden_);
   if (options_.layers != 1) s += ", " + std::to_string(options_.layers) + " layers";
   if (options_.bidirectional) s += ", bidirectional";
+  if (options_.projection > 0) s += ", projected to " + std::to_string(options_.projection);
   return s + ")";
 }
 
@@ -131,8 +107,7 @@ void Recurrent::size(const Var& x) const {
   const std::int64_t in = x.shape()[x.rank() - 1], rows = gates() * hidden_;
   for (std::size_t k = 0; in_ == infer && k < own_parameters().size(); ++k) {
     if (!own_parameters()[k].has_value()) {
-      materialize(k, k % (options_.bias ? 4 : 2) == 0 ? Shape{rows, in} : Shape{rows},
-                  {in, hidden_});
+      materialize(k, k % parameters_of_one() == 0 ? Shape{rows, in} : Shape{rows}, {in, hidden_});
     }
   }
 }
@@ -147,10 +122,10 @@ void Recurrent::check(const Var& x, const RecurrentState& initial) const {
                                      (options_.batch_first ? "[batch, time, " : "[time, batch, ") +
                                      want + "] or [time, " + want + "]");
   }
-  Shape state{options_.layers * directions()};
-  if (x.rank() == 3) state.push_back(x.shape()[options_.batch_first ? 0 : 1]);
-  state.push_back(hidden_);
   for (const Var* s : {&initial.h, &initial.c}) {
+    Shape state{options_.layers * directions()};
+    if (x.rank() == 3) state.push_back(x.shape()[options_.batch_first ? 0 : 1]);
+    state.push_back(s == &initial.h ? hidden() : hidden_);
     if (s->defined() && s->shape() != state) {
       throw ShapeError(describe(),
                        "initial state of shape " + s->shape().str() +
@@ -171,8 +146,16 @@ Var Recurrent::mask(const Var& lengths, std::int64_t time, std::int64_t batch) c
     throw ShapeError(describe(), "lengths of shape " + lengths.shape().str() +
                                      ": must be [batch] = " + Shape{batch}.str());
   }
-  const Var checked =
-      apply(kLengths, {&lengths}, make_attrs(LengthAttrs{time, describe(), path()}));
+  const auto check = [time, who = describe(), at = path()](std::span<const std::int64_t> all) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i] >= 0 && all[i] <= time) continue;
+      ValueError e(who, "length " + std::to_string(all[i]) + " of sequence " + std::to_string(i) +
+                            ": must be in [0, " + std::to_string(time) + "]");
+      e.set_module(at);
+      throw e;
+    }
+  };
+  const Var checked = looked_at(lengths, check);
   return reshape(checked, {1, batch, 1}) > reshape(Tensor::arange(time), {time, 1, 1});
 }
 
@@ -188,7 +171,8 @@ RecurrentState Recurrent::step(const Walk& w, const Var& x, const RecurrentState
       const Var g = x + a;
       const Var c =
           sigmoid(part(g, 1, 2, n)) * s.c + sigmoid(part(g, 0, 1, n)) * tanh(part(g, 2, 3, n));
-      return {sigmoid(part(g, 3, 4, n)) * tanh(c), c};
+      const Var h = sigmoid(part(g, 3, 4, n)) * tanh(c);
+      return {w.to_output.defined() ? matmul(h, w.to_output, {.transpose_b = true}) : h, c};
     }
     case Cell::gru: {
       const Var h = w.bias.defined() ? a + w.bias : a;
@@ -221,11 +205,13 @@ RecurrentState Recurrent::walk(const Walk& w) const {
 
 RecurrentResult Recurrent::run_layers(Var x, const RecurrentState& initial, const Var& mask) const {
   const std::vector<Var> masks = mask.defined() ? steps(mask) : std::vector<Var>();
-  const Shape state{x.shape()[1], hidden_};
+  if (mask.defined()) x = where(mask, x, 0);  // padding may hold anything
+  const std::int64_t batch = x.shape()[1];
   const std::vector<Var> h0 = initial.h.defined() ? steps(initial.h) : std::vector<Var>(),
                          c0 = initial.c.defined() ? steps(initial.c) : std::vector<Var>();
   const Parameters& own = own_parameters();
   std::vector<Var> h, c;
+  const std::size_t stride = parameters_of_one();
   std::size_t k = 0;
   for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
     if (layer > 0 && options_.dropout > 0 && training())
@@ -240,22 +226,25 @@ RecurrentResult Recurrent::run_layers(Var x, const RecurrentState& initial, cons
         projected = projected + (apart ? ih : ih + hh);
         if (apart) bias = hh;
       }
-      const Var begin = zeros(projected, state);
+      const bool cells = cell_ == Cell::lstm;
       const std::size_t at = h.size();
+      const auto begin = [&](const std::vector<Var>& given, std::int64_t width) {
+        return given.empty() ? zeros(projected, {batch, width}) : given[at];
+      };
       std::vector<Var> outputs;
-      const RecurrentState last = walk({projected,
-                                        on(own[k + 1], projected),
-                                        bias,
-                                        d == 1,
-                                        masks,
-                                        {h0.empty() ? begin : h0[at], cell_ != Cell::lstm ? Var()
-                                                                      : c0.empty()        ? begin
-                                                                                          : c0[at]},
-                                        outputs});
+      const RecurrentState last =
+          walk({projected,
+                on(own[k + 1], projected),
+                bias,
+                options_.projection > 0 ? on(own[k + stride - 1], projected) : Var(),
+                d == 1,
+                masks,
+                {begin(h0, hidden()), cells ? begin(c0, hidden_) : Var()},
+                outputs});
       h.push_back(last.h);
       if (last.c.defined()) c.push_back(last.c);
       both.push_back(stack(outputs));
-      k += options_.bias ? 4 : 2;
+      k += stride;
     }
     x = both.size() == 1 ? both[0] : concat(both, -1);
     if (mask.defined()) x = where(mask, x, 0);

@@ -4,7 +4,7 @@
 
 // Recurrent layers, in PyTorch's layout: for layer k (and "_reverse" for the direction back)
 // `weight_ih_l<k>` [gates·hidden, in], `weight_hh_l<k>` [gates·hidden, hidden], `bias_ih_l<k>` and
-// `bias_hh_l<k>` [gates·hidden].
+// `bias_hh_l<k>` [gates·hidden]; with a projection `weight_hr_l<k>` [projection, hidden].
 namespace xtape::nn {
 
 /// What a recurrent layer is made with.
@@ -14,13 +14,16 @@ struct RecurrentOptions {
   bool batch_first = false;    ///< x is [batch, time, in], not [time, batch, in].
   double dropout = 0;          ///< Of the outputs of all layers but the last, in training.
   bool bidirectional = false;  ///< A second set of weights reads backwards; outputs are joined.
+  /// LSTM only: h is W_hr h of so many elements, unless 0. Sak et al., "Long short-term memory
+  /// recurrent neural network architectures for large scale acoustic modeling", 2014.
+  std::int64_t projection = 0;
   Initializer weight_init = xavier_uniform();  ///< Of all weights.
   Initializer bias_init = constant(0);         ///< Of all biases.
   DType dtype = f32;                           ///< Of all.
 };
 
 /// The state of a recurrent layer: [layers·directions, batch, hidden], the direction back behind
-/// the one forward of the same layer. `c` is for LSTM only.
+/// the one forward of the same layer. `c` is for LSTM only, whose h may be projected to fewer.
 struct RecurrentState {
   Var h = {};  ///< What goes out. Zeros when left out.
   Var c = {};  ///< The cells. Zeros when left out.
@@ -48,8 +51,8 @@ class Recurrent : public Cloneable<Recurrent> {
   /// in a program at its run.
   RecurrentResult run(const Var& x, const RecurrentState& initial = {},
                       const Var& lengths = {}) const;
-  /// Extent of the state.
-  std::int64_t hidden() const { return hidden_; }
+  /// Extent of the state, that of h where it is projected.
+  std::int64_t hidden() const { return options_.projection > 0 ? options_.projection : hidden_; }
 
  protected:
   /// What a step computes.
@@ -66,6 +69,9 @@ class Recurrent : public Cloneable<Recurrent> {
   void check(const Var& x, const RecurrentState& initial) const;
   void size(const Var& x) const;
   std::int64_t gates() const { return cell_ == Cell::lstm ? 4 : cell_ == Cell::gru ? 3 : 1; }
+  std::size_t parameters_of_one() const {  // direction of one layer
+    return (options_.bias ? 4U : 2U) + (options_.projection > 0 ? 1U : 0U);
+  }
   int directions() const { return options_.bidirectional ? 2 : 1; }
 
   Cell cell_;

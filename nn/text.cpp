@@ -321,8 +321,11 @@ class GraphParser {
   }
 
   // Lines that take indices.
-  static bool is_integer(const Line& l) {
-    return l.word.text.rfind("embedding:", 0) == 0 && !l.inputs.empty();
+  bool is_integer(const Line& l) {
+    if (l.inputs.empty()) return false;
+    const auto shared = shared_with(l);
+    const std::string& word = shared ? lines_[line_of(*shared)].word.text : l.word.text;
+    return word.rfind("embedding:", 0) == 0;
   }
 
   void refuse_unused() {

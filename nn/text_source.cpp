@@ -40,7 +40,9 @@ void Source::fail(const Word& w, const std::string& why) const {
     mark += text_[i] == '\t' ? '\t' : ' ';
     ++column;
   }
-  mark += std::string(std::max<std::size_t>(w.text.size(), 1), '^');
+  const auto characters =
+      std::count_if(w.text.begin(), w.text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+  mark += std::string(std::max<std::size_t>(static_cast<std::size_t>(characters), 1), '^');
   throw ParseError("network", why + " (line " + std::to_string(w.line) + ", column " +
                                   std::to_string(column) + ")\n  " +
                                   text_.substr(begin, end - begin) + "\n  " + mark);

@@ -12,7 +12,7 @@ void check_adam(const char* rule, const Options& o) {
   require_not_negative(rule, "weight_decay", o.weight_decay);
 }
 
-std::vector<State> moments() { return {{"mean"}, {"square"}}; }
+std::vector<State> moments() { return {{"mean"}, {"square", 0, State::squares}}; }
 
 template <class Options>
 std::vector<State> moments(const Options& o) {
@@ -75,7 +75,7 @@ void NAdam::check(const NAdamOptions& o) {
   require_not_negative("NAdam", "momentum_decay", o.momentum_decay);
 }
 std::vector<State> NAdam::state_of(const NAdamOptions&) {
-  return {{"mean"}, {"square"}, {"product", 1, State::number}};
+  return {{"mean"}, {"square", 0, State::squares}, {"product", 1, State::number}};
 }
 void NAdam::update(Update& u) {
   const NAdamOptions& o = options(u);

@@ -10,7 +10,7 @@ void Adagrad::check(const AdagradOptions& o) {
   require_epsilon("Adagrad", o.epsilon);
 }
 std::vector<State> Adagrad::state_of(const AdagradOptions& o) {
-  return {{"sum", o.initial_accumulator}};
+  return {{"sum", o.initial_accumulator, State::squares}};
 }
 void Adagrad::update(Update& u) {
   const AdagradOptions& o = options(u);
@@ -27,7 +27,7 @@ void RMSprop::check(const RMSpropOptions& o) {
   require_not_negative("RMSprop", "weight_decay", o.weight_decay);
 }
 std::vector<State> RMSprop::state_of(const RMSpropOptions& o) {
-  std::vector<State> all{{"square"}};
+  std::vector<State> all{{"square", 0, State::squares}};
   if (o.centered) all.push_back({"mean"});
   if (o.momentum != 0) all.push_back({"momentum"});
   return all;
@@ -54,7 +54,9 @@ void Adadelta::check(const AdadeltaOptions& o) {
   require_epsilon("Adadelta", o.epsilon);
   require_not_negative("Adadelta", "weight_decay", o.weight_decay);
 }
-std::vector<State> Adadelta::state_of(const AdadeltaOptions&) { return {{"square"}, {"moved"}}; }
+std::vector<State> Adadelta::state_of(const AdadeltaOptions&) {
+  return {{"square", 0, State::squares}, {"moved"}};
+}
 void Adadelta::update(Update& u) {
   const AdadeltaOptions& o = options(u);
   const Var g = descent(u, o), v = average(u, 0, o.rho, square(g));

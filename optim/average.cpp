@@ -31,6 +31,8 @@ WeightAverage::WeightAverage(const Parameters& parameters, const WeightAverageOp
       swapped_(Parameter::buffer(Tensor::scalar(0, i64), "swapped")),
       options_(options) {
   require_factor("WeightAverage", "decay", options.decay);
+  require_parameters("WeightAverage", parameters);
+  require_once(parameters);
   for (const Parameter& p : parameters) {
     averages_.push_back(Parameter::buffer(p.value(), p.name() + ".average"));
   }
@@ -40,9 +42,18 @@ void WeightAverage::check_in_place() const {
   optim::check_in_place(*swapped_.value().data<std::int64_t>());
 }
 
+// The averages, in the dtypes that the parameters have now.
+const Parameters& WeightAverage::averages() const {
+  for (std::size_t i = 0; i < averages_.size(); ++i) {
+    Parameter a = averages_[i];
+    a.to(parameters_[i].dtype());
+  }
+  return averages_;
+}
+
 void WeightAverage::update() {
   check_in_place();
-  for (std::size_t i = 0; i < averages_.size(); ++i) averages_[i].to(parameters_[i].dtype());
+  averages();
   if (!program_.defined()) {
     program_ = compile([this](const Var& start) { update(start); }, {Signature()},
                        {.name = "average of weights", .recompile = true});
@@ -56,6 +67,7 @@ void WeightAverage::update(const Var& recorded) {
   const Var count = apply(kInPlace, {&updates, &swapped}), t = cast(count, f64);
   const Var d = options_.warm_up ? minimum((t + 1) / (t + 10), options_.decay)
                                  : Var(Tensor::scalar(options_.decay));
+  averages();
   for (std::size_t i = 0; i < averages_.size(); ++i) {
     const Var p = beside(parameters_[i], recorded), a = beside(averages_[i], recorded);
     assign(averages_[i], multiply_add(p - a, cast(1 - d, p.dtype()), a));
@@ -69,8 +81,8 @@ WeightAverage::Swapped WeightAverage::swap_in() {
 }
 
 void WeightAverage::swap() {
+  averages();
   for (std::size_t i = 0; i < averages_.size(); ++i) {
-    averages_[i].to(parameters_[i].dtype());
     const Tensor average = averages_[i].value();
     averages_[i].assign(parameters_[i].value());
     parameters_[i].assign(average);
@@ -80,14 +92,16 @@ void WeightAverage::swap() {
 
 void WeightAverage::assign_to_parameters() {
   check_in_place();
+  averages();
   for (std::size_t i = 0; i < averages_.size(); ++i) {
     parameters_[i].assign(averages_[i].value());
   }
 }
 
 Parameters WeightAverage::state() const {
+  check_in_place();
   Parameters all{updates_};
-  all.insert(all.end(), averages_.begin(), averages_.end());
+  all.insert(all.end(), averages().begin(), averages().end());
   return all;
 }
 

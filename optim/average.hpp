@@ -63,6 +63,8 @@ class WeightAverage {
   void swap();
   void check_in_place() const;
 
+  const Parameters& averages() const;
+
   Parameters parameters_, averages_;
   Parameter updates_;
   Parameter swapped_;  // 1 while the averages are swapped in: programs look at it, too

@@ -19,6 +19,13 @@ Tensors values(const std::vector<Var>& xs) {
   return out;
 }
 
+// What was made of gradients, for the parameters that they were of.
+Vars of_those(const std::vector<Var>& made, const Vars& gradients) {
+  Vars out(made.begin(), made.end());
+  out.of = gradients.of;
+  return out;
+}
+
 void require_limit(const char* function, double limit) {
   require(limit > 0, function, "limit", limit, "positive");
 }
@@ -51,6 +58,10 @@ Tensors clip_by_norm(std::span<const Tensor> gradients, double limit) {
   return values(clip_by_norm(vars(gradients), limit));
 }
 
+Vars clip_by_norm(const Vars& gradients, double limit) {
+  return of_those(clip_by_norm(static_cast<const std::vector<Var>&>(gradients), limit), gradients);
+}
+
 std::vector<Var> clip_by_value(const std::vector<Var>& gradients, double limit) {
   require_limit("clip_by_value", limit);
   std::vector<Var> out;
@@ -62,10 +73,15 @@ Tensors clip_by_value(std::span<const Tensor> gradients, double limit) {
   return values(clip_by_value(vars(gradients), limit));
 }
 
+Vars clip_by_value(const Vars& gradients, double limit) {
+  return of_those(clip_by_value(static_cast<const std::vector<Var>&>(gradients), limit), gradients);
+}
+
 GradientSum::GradientSum(const Parameters& parameters)
     : parameters_(parameters),
       weights_(Parameter::buffer(Tensor::zeros({static_cast<std::int64_t>(parameters.size())}, f64),
                                  "weights")) {
+  require_once(parameters);
   for (const Parameter& p : parameters) {
     sums_.push_back(Parameter::buffer(Tensor::zeros(p.shape(), p.dtype()), p.name() + ".sum"));
   }
@@ -80,8 +96,9 @@ void GradientSum::check(std::size_t gradients, double weight) const {
           "finite and positive");
 }
 
-void GradientSum::check(std::size_t i, const Tensor& gradient) const {
+void GradientSum::check(std::size_t i, const Tensor& gradient) {
   const Parameter& p = parameters_[i];
+  sums_[i].to(p.dtype());
   if (!gradient.defined()) throw ValueError(p.name(), "has no gradient");
   if (gradient.shape() != p.shape()) {
     throw ShapeError(p.name(), "gradient of shape " + gradient.shape().str() +
@@ -106,11 +123,16 @@ void GradientSum::add(std::span<const Tensor> gradients, double weight) {
   for (std::size_t i = 0; i < sums_.size(); ++i) {
     if (!parameters_[i].frozen()) check(i, gradients[i]);
   }
+  // All sums before any of them is kept: memory may run out.
+  Tensors sums(sums_.size());
   for (std::size_t i = 0; i < sums_.size(); ++i) {
     if (parameters_[i].frozen()) continue;
-    sums_[i].assign(multiply_add(gradients[i], weight, sums_[i].value()).value());
+    sums[i] = multiply_add(gradients[i], weight, sums_[i].value()).value();
   }
   weights_.assign((Var(weights_.value()) + weighed(weight)).value());
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    if (sums[i].defined()) sums_[i].assign(sums[i]);
+  }
 }
 
 void GradientSum::add(const std::vector<Var>& gradients, double weight) {
@@ -128,6 +150,18 @@ void GradientSum::add(const std::vector<Var>& gradients, double weight) {
   assign(weights_, beside(weights_, *recorded) + weighed(weight));
 }
 
+void GradientSum::add(const Tensors& gradients, double weight) {
+  const bool known = in_order(gradients, parameters_);
+  const Tensors own = known ? Tensors() : picked(gradients, parameters_);
+  add(std::span<const Tensor>(known ? gradients : own), weight);
+}
+
+void GradientSum::add(const Vars& gradients, double weight) {
+  const bool known = in_order(gradients, parameters_);
+  const std::vector<Var>& all = gradients;
+  add(known ? all : static_cast<std::vector<Var>>(picked(gradients, parameters_)), weight);
+}
+
 Tensors GradientSum::mean() const {
   const std::span<const double> weights = weights_.value().span<double>();
   if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 0; })) {
@@ -141,14 +175,20 @@ Tensors GradientSum::mean() const {
     }
     out.push_back(parameters_[i].frozen() ? Tensor()
                                           : (Var(sums_[i].value()) / weights[i]).value());
+    out.of.push_back(parameters_[i].id());
   }
   return out;
 }
 
-std::vector<Var> GradientSum::mean(const Var& recorded) const {
+Vars GradientSum::mean(const Var& recorded) const {
   const Var weights = beside(weights_, recorded);
-  std::vector<Var> out;
+  Vars out;
+  for (const Parameter& p : parameters_) out.of.push_back(p.id());
   for (std::size_t i = 0; i < sums_.size(); ++i) {
+    if (parameters_[i].frozen()) {
+      out.emplace_back();
+      continue;
+    }
     const Var weight = select(weights, 0, static_cast<std::int64_t>(i));
     out.push_back(beside(sums_[i], recorded) / cast(weight, sums_[i].dtype()));
   }

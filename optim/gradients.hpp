@@ -1,7 +1,11 @@
 #pragma once
 
+#include <concepts>
+#include <initializer_list>
+#include <span>
 #include <vector>
 
+#include <xtape/autodiff/gradient.hpp>
 #include <xtape/autodiff/ops.hpp>
 
 // Gradients between backward and step. All functions take tensors (now) or recorded gradients
@@ -19,11 +23,29 @@ double global_norm(std::span<const Tensor> gradients);
 std::vector<Var> clip_by_norm(const std::vector<Var>& gradients, double limit);
 /// The same of tensors.
 Tensors clip_by_norm(std::span<const Tensor> gradients, double limit);
+/// The same of gradients that know their parameters.
+Vars clip_by_norm(const Vars& gradients, double limit);
+/// The same.
+template <std::same_as<Tensors> T>  // braces are none of these
+Tensors clip_by_norm(const T& gradients, double limit) {
+  Tensors out = clip_by_norm(std::span<const Tensor>(gradients), limit);
+  out.of = gradients.of;
+  return out;
+}
 
 /// Each element within [−limit, limit]; NaN stays. @throws ValueError unless limit > 0.
 std::vector<Var> clip_by_value(const std::vector<Var>& gradients, double limit);
 /// The same of tensors.
 Tensors clip_by_value(std::span<const Tensor> gradients, double limit);
+/// The same of gradients that know their parameters.
+Vars clip_by_value(const Vars& gradients, double limit);
+/// The same.
+template <std::same_as<Tensors> T>  // braces are none of these
+Tensors clip_by_value(const T& gradients, double limit) {
+  Tensors out = clip_by_value(std::span<const Tensor>(gradients), limit);
+  out.of = gradients.of;
+  return out;
+}
 
 /// The mean of the gradients of several batches, for a step as of one large batch:
 ///
@@ -40,13 +62,21 @@ class GradientSum {
   /// Adds weight · gradients. @throws ValueError when one is missing or the weight is not positive,
   /// ShapeError or DTypeError when one does not fit; nothing is added then.
   void add(std::span<const Tensor> gradients, double weight = 1);
+  /// As above.
+  void add(std::initializer_list<Tensor> gradients, double weight = 1) {
+    add(std::span(gradients.begin(), gradients.size()), weight);
+  }
   /// The same inside compile().
   void add(const std::vector<Var>& gradients, double weight = 1);
+  /// The same of gradients that know their parameters, in any order.
+  void add(const Tensors& gradients, double weight = 1);
+  /// The same.
+  void add(const Vars& gradients, double weight = 1);
   /// Their sum over the sum of weights, undefined for frozen parameters. @throws ValueError before
   /// the first add(), or for a parameter that was frozen in all of them.
   Tensors mean() const;
   /// The same inside compile(), in the recording of `recorded`; not finite where that would throw.
-  std::vector<Var> mean(const Var& recorded) const;
+  Vars mean(const Var& recorded) const;
   /// Begins anew.
   void clear();
   /// The same inside compile(), in the recording of `recorded`.
@@ -55,7 +85,7 @@ class GradientSum {
   Parameters state() const;
 
  private:
-  void check(std::size_t i, const Tensor& gradient) const;
+  void check(std::size_t i, const Tensor& gradient);
   void check(std::size_t gradients, double weight) const;
   Tensor weighed(double weight) const;
 

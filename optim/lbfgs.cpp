@@ -48,6 +48,7 @@ double least_of_cubic(double x1, double f1, double g1, double x2, double f2, dou
 LBFGS::LBFGS(const Parameters& parameters, const LBFGSOptions& options)
     : parameters_(parameters), options_(options) {
   check_options(options);
+  require_parameters("LBFGS", parameters);
   std::int64_t n = 0;
   for (const Parameter& p : parameters) {
     if (p.frozen()) continue;
@@ -89,7 +90,9 @@ Parameters LBFGS::state() const {
   return all;
 }
 
-Tensor LBFGS::flat(const std::vector<Tensor>& gradients) const {
+Tensor LBFGS::flat(const Tensors& given) const {
+  const bool known = in_order(given, parameters_);
+  const Tensors gradients = known ? given : picked(given, parameters_);
   if (gradients.size() != parameters_.size()) {
     throw ValueError("LBFGS", std::to_string(gradients.size()) + " gradients for " +
                                   std::to_string(parameters_.size()) + " parameters");

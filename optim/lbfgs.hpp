@@ -20,8 +20,8 @@ struct LBFGSOptions {
 
 /// The loss and the gradients of the parameters at their present values.
 struct Evaluation {
-  double loss = 0;                ///< Of everything: not of a random batch.
-  std::vector<Tensor> gradients;  ///< In the order of the parameters.
+  double loss = 0;    ///< Of everything: not of a random batch.
+  Tensors gradients;  ///< From tape.gradient(loss, parameters), or in the order of the parameters.
 };
 
 /// The quasi-Newton method of limited memory, for smooth functions that are not random: directions
@@ -67,7 +67,7 @@ class LBFGS {
   }
   double iterate(const Closure& evaluate);
   Point evaluate_at(const Closure& evaluate, const Tensor& from, double t);
-  Tensor flat(const std::vector<Tensor>& gradients) const;
+  Tensor flat(const Tensors& gradients) const;
   Tensor values() const;
   void set_values(const Tensor& flat);
   void check_frozen() const;

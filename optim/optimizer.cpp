@@ -4,7 +4,7 @@
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/autodiff/ops/internal.hpp>
-#include <xtape/optim/optimizer.hpp>
+#include <xtape/optim/rule.hpp>
 
 namespace xtape::optim {
 namespace {
@@ -45,6 +45,7 @@ Var Update::set(std::size_t k, const Var& value) {
 
 void Optimizer::add_group(const Parameters& parameters, const GroupSpec& spec) {
   check_rate(spec.learning_rate);
+  require_parameters("optimizer", parameters);
   std::int64_t position = 0;
   std::unordered_set<const void*> known;
   for (const Parameter& p : parameters_) known.insert(p.id());
@@ -63,15 +64,17 @@ void Optimizer::add_group(const Parameters& parameters, const GroupSpec& spec) {
     parameters_.push_back(p);
     slots_.push_back(std::move(slot));
   }
-  Numbers numbers{Parameter::buffer(Tensor::scalar(spec.learning_rate), "learning_rate"),
+  // Names differ, for files.
+  const std::string prefix = groups_.empty() ? "" : "group" + std::to_string(groups_.size()) + ".";
+  Numbers numbers{Parameter::buffer(Tensor::scalar(spec.learning_rate), prefix + "learning_rate"),
                   {},
                   {},
                   spec.learning_rate};
   if (spec.momentum) {
-    numbers.momentum = Parameter::buffer(Tensor::scalar(*spec.momentum), "momentum");
+    numbers.momentum = Parameter::buffer(Tensor::scalar(*spec.momentum), prefix + "momentum");
   }
   if (spec.counts) {
-    numbers.counts = Parameter::buffer(Tensor::zeros({position}, i64), "counts");
+    numbers.counts = Parameter::buffer(Tensor::zeros({position}, i64), prefix + "counts");
   }
   groups_.push_back(std::move(numbers));
 }
@@ -98,7 +101,8 @@ void Optimizer::set_learning_rate(std::size_t group, double learning_rate) {
 
 void Optimizer::set_learning_rate(const Var& learning_rate) {
   if (!learning_rate.tape()) return set_learning_rate(learning_rate.item());
-  const Var rate = require_rate(cast(reshape(learning_rate, {}), f64));
+  const Var rate = require_finite(cast(reshape(learning_rate, {}), f64),
+                                  {"optimizer", FiniteCheck::not_negative});
   for (Numbers& g : groups_) assign(g.rate, rate);
 }
 
@@ -124,10 +128,21 @@ Parameters Optimizer::state() const {
     if (g.momentum.defined()) all.push_back(g.momentum);
     if (g.counts.defined()) all.push_back(g.counts);
   }
-  for (const Slot& s : slots_) {
-    all.insert(all.end(), s.state.begin(), s.state.end());
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const Parameters& own = state_of(i);
+    all.insert(all.end(), own.begin(), own.end());
   }
   return all;
+}
+
+// What is remembered of a parameter, in the dtype that it has now.
+const Parameters& Optimizer::state_of(std::size_t i) const {
+  const Slot& slot = slots_[i];
+  for (std::size_t k = 0; k < slot.state.size(); ++k) {
+    Parameter s = slot.state[k];
+    if (slot.kinds[k] != State::number) s.to(parameters_[i].dtype());
+  }
+  return slot.state;
 }
 
 void Optimizer::check(const std::vector<Spec>& gradients) const {
@@ -154,6 +169,10 @@ void Optimizer::check(const std::vector<Spec>& gradients) const {
   }
 }
 
+[[noreturn]] void Optimizer::throw_missing(const Parameter& p) {
+  throw ValueError(p.name(), "has no gradient: take it from tape.gradient(loss, parameters)");
+}
+
 // The update of every parameter that is not frozen, noted on the tape of its gradient.
 void Optimizer::record(const std::vector<Var>& gradients) {
   const Var& recorded = *std::find_if(gradients.begin(), gradients.end(),
@@ -163,7 +182,11 @@ void Optimizer::record(const std::vector<Var>& gradients) {
     if (parameters_[i].frozen()) continue;
     // A gradient that the loss does not depend on is a constant: it joins the recording here.
     const Var g = gradients[i].tape() ? gradients[i] : recorded.tape()->input(gradients[i].value());
-    Update u = update_of(i, require_finite(g, parameters_[i].name()), counts[slots_[i].group]);
+    const auto& kinds = slots_[i].kinds;
+    const bool squares = std::count(kinds.begin(), kinds.end(), State::squares) > 0;
+    const FiniteCheck check{parameters_[i].name(),
+                            squares ? FiniteCheck::small_squares : FiniteCheck::none};
+    Update u = update_of(i, require_finite(g, check), counts[slots_[i].group]);
     update(u);
   }
   assign(steps_, beside(steps_, recorded) + 1);
@@ -190,14 +213,11 @@ std::vector<Var> Optimizer::count(const Var& recorded) {
 }
 
 Update Optimizer::update_of(std::size_t i, const Var& gradient, const Var& steps) {
-  Slot& slot = slots_[i];
+  const Slot& slot = slots_[i];
   const Numbers& numbers = groups_[slot.group];
-  for (std::size_t k = 0; k < slot.state.size(); ++k) {
-    if (slot.kinds[k] == State::elements) slot.state[k].to(parameters_[i].dtype());
-  }
   Update u;
   u.parameter_ = parameters_[i];
-  u.state_ = slot.state;
+  u.state_ = state_of(i);
   u.group_ = slot.group;
   u.position_ = slot.position;
   u.gradient_ = gradient;
@@ -242,10 +262,7 @@ void Optimizer::step(std::span<const Tensor> gradients) {
   specs_.clear();
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     const bool needed = i < parameters_.size() && !parameters_[i].frozen();
-    if (needed && !gradients[i].defined()) {
-      throw ValueError(parameters_[i].name(),
-                       "has no gradient: take it from tape.gradient(loss, parameters)");
-    }
+    if (needed && !gradients[i].defined()) throw_missing(parameters_[i]);
     specs_.push_back(needed ? gradients[i].spec() : Spec{});
   }
   check(specs_);
@@ -260,6 +277,20 @@ void Optimizer::step(std::span<const Tensor> gradients) {
     ~Release() { live.clear(); }
   } const release{live_};
   program_.run(live_);
+}
+
+void Optimizer::step(const Tensors& gradients) {
+  if (in_order(gradients, parameters_)) {
+    return step(std::span<const Tensor>(gradients));
+  }
+  step(std::span<const Tensor>(picked(gradients, parameters_)));
+}
+
+void Optimizer::step(const Vars& gradients) {
+  const std::vector<Var>& all = gradients;
+  if (in_order(gradients, parameters_)) return step(all);
+  const Vars own = picked(gradients, parameters_);
+  step(static_cast<const std::vector<Var>&>(own));
 }
 
 void Optimizer::step(std::initializer_list<Tensor> gradients) {
@@ -282,7 +313,11 @@ void Optimizer::step(const std::vector<Var>& gradients) {
     return step(std::span<const Tensor>(values));
   }
   std::vector<Spec> specs;
-  for (const Var& g : gradients) specs.push_back(g.value().spec());
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const bool needed = i < parameters_.size() && !parameters_[i].frozen();
+    if (needed && !gradients[i].defined()) throw_missing(parameters_[i]);
+    specs.push_back(needed ? gradients[i].value().spec() : Spec{});
+  }
   check(specs);
   record(gradients);
 }

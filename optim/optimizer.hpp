@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include <xtape/autodiff/gradient.hpp>
 #include <xtape/autodiff/ops.hpp>
 #include <xtape/autodiff/program.hpp>
 
@@ -25,6 +26,7 @@ struct State {
   /// What it is.
   enum Kind : std::uint8_t {
     elements,         ///< One for each element, in the parameter's dtype.
+    squares,          ///< The same, made of squares of gradients, which must fit the dtype.
     number            ///< A single one, f64.
   } kind = elements;  ///< What it is.
 };
@@ -81,14 +83,20 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// One update of every parameter that is not frozen; `gradients` in the order of parameters().
+  /// One update of every parameter that is not frozen. Gradients from tape.gradient(loss,
+  /// parameters) are found by their parameters: they may come in any order, and others may be among
+  /// them. Other lists of tensors are taken in the order of parameters().
   /// @throws ValueError, ShapeError or DTypeError naming the parameter whose gradient is missing,
   /// does not fit or (ValueError) is not finite; no parameter has changed then.
+  void step(const Tensors& gradients);
+  /// As above.
   void step(std::span<const Tensor> gradients);
   /// As above.
   void step(std::initializer_list<Tensor> gradients);
   /// The same for recorded gradients, inside compile(): notes the update, which every run of the
   /// program makes. Whether a gradient is finite is looked at in the run.
+  void step(const Vars& gradients);
+  /// As above.
   void step(const std::vector<Var>& gradients);
 
   /// Number of groups.
@@ -130,8 +138,8 @@ class Optimizer {
     std::vector<State> state;        ///< Of each parameter.
     bool counts = false;             ///< Whether the rule reads Update::steps.
   };
-  /// @throws ValueError when a parameter stands twice, a handle is empty, or the learning rate is
-  /// negative or not finite.
+  /// @throws ValueError when there are no parameters, one stands twice, a handle is empty, or the
+  /// learning rate is negative or not finite.
   void add_group(const Parameters& parameters, const GroupSpec& spec);
   /// Moves one parameter: assigns to it and to its state, through `u`.
   virtual void update(Update& u) = 0;
@@ -153,9 +161,11 @@ class Optimizer {
   };
   const Numbers& at(std::size_t group) const;
   void check(const std::vector<Spec>& gradients) const;
+  [[noreturn]] static void throw_missing(const Parameter& p);
   void record(const std::vector<Var>& gradients);
   std::vector<Var> count(const Var& recorded);
   Update update_of(std::size_t i, const Var& gradient, const Var& steps);
+  const Parameters& state_of(std::size_t i) const;
   bool program_fits() const;
   void compile_step();
 

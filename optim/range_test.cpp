@@ -17,7 +17,10 @@ class Restore {
   Restore(const Restore&) = delete;
   Restore& operator=(const Restore&) = delete;
   ~Restore() {
-    for (auto& [p, value] : before_) p.assign(value);
+    for (auto& [p, value] : before_) {
+      if (p.dtype() != value.dtype()) p.to(value.dtype());  // a step may have converted it
+      p.assign(value);
+    }
   }
 
  private:

@@ -16,7 +16,7 @@ struct RangeTestOptions {
   double smoothing = 0.95;   ///< Of the losses: the decay of their average, in [0, 1).
   double divergence = 4;     ///< Ends when the smoothed loss is so many times its least.
   /// What else a step changes: running statistics (`net.buffers()`), places of random numbers
-  /// (`net.random_positions()`).
+  /// (`net.random_state()`).
   Parameters restored = {};
 };
 

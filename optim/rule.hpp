@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <unordered_set>
 
 #include <xtape/autodiff/error.hpp>
 #include <xtape/optim/optimizer.hpp>
@@ -24,9 +26,45 @@ inline void require_not_negative(const char* rule, const char* option, double x)
   require(x >= 0 && x < 1e300, rule, option, x, "finite and not negative");
 }
 
+/// There must be something to move.
+inline void require_parameters(const char* what, const Parameters& parameters) {
+  if (!parameters.empty()) return;
+  throw ValueError(what,
+                   "there are no parameters: a module of one's own has those that it was given by "
+                   "add_parameter and add_child");
+}
+
+/// Each must stand there once.
+inline void require_once(const Parameters& parameters) {
+  std::unordered_set<const void*> known;
+  for (const Parameter& p : parameters) {
+    if (known.insert(p.id()).second) continue;
+    throw ValueError(p.name(), "stands twice among these parameters");
+  }
+}
+
 /// An ε beside a root that may be 0: positive, also in f32, or 0/0 makes weights NaN.
 inline void require_epsilon(const char* rule, double x) {
   require(x >= 1e-30 && x < 1e300, rule, "epsilon", x, "finite and 1e-30 or more");
+}
+
+/// Whether the gradients stand in the order of these parameters, or do not say of which they are.
+template <class List>
+bool in_order(const List& gradients, const Parameters& parameters) {
+  const auto same = [](const void* id, const Parameter& p) { return id == p.id(); };
+  const auto& of = gradients.of;
+  return of.empty() || of.size() != gradients.size() ||
+         std::equal(of.begin(), of.end(), parameters.begin(), parameters.end(), same);
+}
+/// The gradients of these parameters (undefined where there is none), out of those of any.
+template <class List>
+List picked(const List& gradients, const Parameters& parameters) {
+  List out(parameters.size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto at = std::find(gradients.of.begin(), gradients.of.end(), parameters[i].id());
+    if (at != gradients.of.end()) out[i] = *(gradients.begin() + (at - gradients.of.begin()));
+  }
+  return out;
 }
 
 /// g of the rules: the gradient, its negative under `maximize`; and λ p beside it where the weight

@@ -97,10 +97,18 @@ $cxx -std=c++17 changed.cpp -o changed
 check 'another weight is found' "$(./changed | grep -q ' 0 differ'; [ $? = 1 ]; echo $?)"
 says 0 'weights: ' train --data digits --epochs 1 --net '64 dense:10' --dtype f64 --save wide.safetensors
 compiled wide wide.safetensors
-compiled resumed "$(ls kept/*/checkpoint-*.safetensors | head -n 1)" --net '64 dense:128 relu dense:64 relu dense:10'
-says 2 'does not say which network it holds' export "$(ls kept/*/checkpoint-*.safetensors | head -n 1)" --out never.hpp
-says 2 'does not fit the network; other shapes: model.0.weight' export "$(ls kept/*/checkpoint-*.safetensors | head -n 1)" --net '64 dense:3 relu dense:64 relu dense:10' --out never.hpp
-says 2 '[net.safetensors] does not fit' export net.safetensors --net '64 dense:10' --out never.hpp
+compiled resumed "$(ls kept/*/checkpoint-*.safetensors | head -n 1)"
+LC_ALL=C sed 's/"network"/"netw0rk"/' net.safetensors >nameless.safetensors
+says 2 'does not say which network it holds' export nameless.safetensors --out never.hpp
+says 2 '[nameless.safetensors] does not fit' export nameless.safetensors --net '64 dense:10' --out never.hpp
+for kept in net.safetensors "$(ls kept/*/checkpoint-*.safetensors | head -n 1)"; do
+  says 2 'holds another network' export "$kept" --net '64 dense:3 relu dense:64 relu dense:10' --out never.hpp
+done
+says 1 "differ in 'network'" train --data digits --epochs 9 --optimizer adam --schedule cosine --clip 1 --early-stopping 2 --checkpoint kept --net '64 dense:128 tanh dense:64 relu dense:10'
+says 1 "differ in 'loss'" train --data digits --epochs 9 --optimizer adam --schedule cosine --clip 1 --early-stopping 2 --checkpoint kept --loss mse
+says 2 'has test examples of its own' train --data digits --test-data csv:xor.csv
+echo x >afile
+says 2 'cannot be made' train --data digits --checkpoint afile/kept
 says 2 '[missing.safetensors]' export missing.safetensors --out never.hpp
 says 2 '[no/such/net.hpp] cannot be written' export net.safetensors --out no/such/net.hpp
 says 2 "'3net' is no C++ identifier" export net.safetensors --out 3net.hpp
@@ -114,6 +122,16 @@ printf '0,0,0\n0,1,1\n1,0,1\n1,1,0\n' >xor.csv
 says 0 '4 examples to train on' train --data csv:xor.csv --test-data csv:xor.csv --epochs 2 --batch 4
 printf '0,0,1,0\n1,1,0,1\n' >onehot.csv
 says 0 '2 examples' train --data csv:onehot.csv --csv-labels one-hot:2 --test-fraction 0 --epochs 1
+
+for i in $(seq 60); do echo "$i.5,$((i * 7 % 5)),$((2 * i - 3 * (i * 7 % 5))),$((i % 4))"; done >numbers.csv
+says 0 'test r2: ' train --data csv:numbers.csv --csv-labels targets:2 --optimizer adam --epochs 5 --log numbers.jsonl --picture numbers.svg --save numbers.safetensors
+check 'errors of a regression in the log' "$(tail -n 1 numbers.jsonl | grep -q '"test_mae"'; echo $?)"
+check 'the picture says what it shows' "$(grep -q 'Test mae' numbers.svg; echo $?)"
+says 0 'test mae' train --data csv:numbers.csv --csv-labels targets --loss huber --net '3 dense:4 tanh dense:1' --epochs 1
+says 2 'the data 2 targets: end with dense:2' train --data csv:numbers.csv --csv-labels targets:2 --net '2 dense:1'
+says 2 '0 columns: must be 1 or more' train --data csv:numbers.csv --csv-labels targets:0
+says 2 "'x' is not a whole number" train --data csv:numbers.csv --csv-labels targets:x
+says 0 'no findings' diagnose --data csv:numbers.csv --csv-labels targets:2 --loss mse
 
 says 2 "'nope' is not one of" train --data nope --log never.jsonl --picture never.svg
 says 2 'begin with 64' train --net '3 dense:10' --log never.jsonl

@@ -38,26 +38,38 @@ std::string trimmed(const std::string& s) {
 
 bool starts(const std::string& s, const char* with) { return s.rfind(with, 0) == 0; }
 
+// Where a declaration ends: behind all brackets, at its semicolon or (functions) its body; npos
+// when the text is not all of it. Braces of defaults and what comments say are not looked at.
+std::size_t end_of(const std::string& text, bool type) {
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (text.compare(i, 2, "//") == 0) {
+      i = text.find('\n', i);
+      if (i == std::string::npos) break;
+      continue;
+    }
+    if (depth == 0 && (c == ';' || (c == '{' && !type))) return i;
+    depth += (c == '(' || c == '{') - (c == ')' || c == '}');
+  }
+  return std::string::npos;
+}
+
 // From the first line of a declaration to the one that ends it.
 Declaration declaration(std::istream& in, std::string line, const std::string& comment) {
   Declaration d;
   d.comment = comment;
   d.type = std::regex_search(line, std::regex("^(struct|enum|class) "));
-  const bool inline_body = starts(line, "inline ") || starts(line, "template");
   std::string text = line;
-  const auto complete = [&] {
-    if (d.type) return text.find("};") != std::string::npos || text.back() == ';';
-    return text.find(';') != std::string::npos ||
-           (inline_body && text.find('{') != std::string::npos);
-  };
-  while (!complete() && std::getline(in, line)) text += "\n" + line;
-  if (!d.type) {
-    text = std::regex_replace(text, std::regex("\\s*\\n\\s*"), " ");
-    text = text.substr(0, text.find_first_of("{;"));
-  }
+  while (end_of(text, d.type) == std::string::npos && std::getline(in, line)) text += "\n" + line;
+  const std::size_t end = end_of(text, d.type);
+  text = text.substr(0, d.type && end != std::string::npos ? end + 1 : end);
+  if (!d.type) text = std::regex_replace(text, std::regex("\\s*\\n\\s*"), " ");
   std::smatch m;
-  const std::regex of_type("^(?:struct|enum class|enum|class) (\\w+)"), of_function("(\\w+)\\(");
-  if (std::regex_search(text, m, d.type ? of_type : of_function)) d.name = m[1];
+  const std::regex of_type("^(?:struct|enum class|enum|class) (\\w+)"),
+      of_function("^using (\\w+)|(\\w+)\\(");
+  if (std::regex_search(text, m, d.type ? of_type : of_function))
+    d.name = m[1].matched || d.type ? m[1] : m[2];
   d.text = trimmed(text);
   return d;
 }

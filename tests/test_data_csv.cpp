@@ -128,6 +128,18 @@ TEST_CASE("CSV: errors point at the line and the column", "[data][csv]") {
   CHECK(matrix_error("a,b\n", {.header = true}) == "] is empty: it has no rows of numbers");
 }
 
+TEST_CASE("CSV: targets are numbers, not scaled", "[data][csv]") {
+  const data::Dataset d =
+      examples("1,2,0.5,-3\n4,5,1e3,7\n", {.scale = 0.5, .labels = CsvLabels::targets(2)});
+  CHECK(d.classes == 0);
+  CHECK(identical(d.inputs, Tensor({{0.5, 1}, {2, 2.5}}, f32)));
+  CHECK(identical(d.labels, Tensor({{0.5, -3}, {1e3, 7}}, f32)));
+  CHECK(labels_error("1,1e39\n", {.labels = CsvLabels::targets()}) ==
+        ":1:2] '1e39' is out of the range of f32");
+  CHECK(labels_error("1,2\n", {.labels = CsvLabels::targets(2)}) ==
+        "] has 2 columns, of which 2 hold labels: no inputs are left");
+}
+
 TEST_CASE("CSV: labels that are none", "[data][csv]") {
   CHECK(labels_error("1,2\n1,2.5\n") == ":2:2] '2.5' is no label: must be an integer");
   CHECK(labels_error("1,-1\n") == ":1:2] '-1' is no label: must be 0 or more");
@@ -162,6 +174,11 @@ TEST_CASE("CSV: files and options that do not serve", "[data][csv]") {
         "[read_csv_matrix] delimiter '\\x0a': must not be part of a number or a line end");
   CHECK(thrown<ValueError>([&] { data::read_csv(path, {.labels = CsvLabels::one_hot(0)}); }) ==
         "[read_csv] one-hot of 0 columns: must be 1 or more");
+  CHECK(thrown<ValueError>([&] { data::read_csv(path, {.labels = CsvLabels::targets(0)}); }) ==
+        "[read_csv] targets of 0 columns: must be 1 or more");
+  CHECK(thrown<ValueError>([&] {
+          data::read_csv(path, {.labels = CsvLabels::targets(), .classes = 2});
+        }) == "[read_csv] classes = 2 beside targets, which are of no class");
   CHECK(thrown<ValueError>([&] { data::read_csv(path, {.classes = -1}); }) ==
         "[read_csv] classes = -1: must be 1 or more, or 0 to count them");
 }

@@ -55,6 +55,21 @@ TEST_CASE("the vanishing gradient of deep sigmoid networks is found", "[nn][diag
   CHECK(d.findings.size() == 1);
 }
 
+TEST_CASE("statistics of large numbers keep their spread", "[nn][diagnose]") {
+  nn::Statistics s;
+  s.add(Tensor({std::nan(""), 1e8 - 1, 1e8 + 1}));
+  s.add(Tensor({1e8 + 1, 1e8 - 1, INFINITY}));
+  CHECK(s.count == 6);
+  CHECK(s.nonfinite == 2);
+  CHECK(s.mean() == 1e8);
+  CHECK(s.stddev() == 1);
+  CHECK(std::abs(s.rms() / std::sqrt(1e16 + 1) - 1) < 1e-15);
+  nn::Statistics far;  // the center is not near the rest
+  far.add(Tensor({-1e6, 1.0, 2.0, 3.0}));
+  CHECK(std::abs(far.norm() / std::sqrt(1e12 + 14) - 1) < 1e-15);
+  CHECK(std::abs(far.mean() + 249998.5) < 1e-9);
+}
+
 TEST_CASE("a well-initialised ReLU network has no findings", "[nn][diagnose]") {
   const Diagnosis d = diagnose(deep(nn::ReLU(), nn::he_normal()), {.learning_rate = 0.01});
   INFO(d.str());
@@ -254,7 +269,7 @@ TEST_CASE("a diagnosis changes nothing", "[nn][diagnose]") {
     std::vector<Tensor> all;
     for (const Parameter& p : net.parameters()) all.push_back(p.value());
     for (const Parameter& p : net.buffers()) all.push_back(p.value());
-    for (const Parameter& p : net.random_positions()) all.push_back(p.value());
+    for (const Parameter& p : net.random_state()) all.push_back(p.value());
     return all;
   };
   const auto before = state();

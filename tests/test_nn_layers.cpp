@@ -351,10 +351,10 @@ TEST_CASE("dropout draws fresh masks from a stream by its place", "[nn][layers]"
   CHECK(identical(clone->children()[0].module->forward(no_grad(x)).value(),
                   net[0](no_grad(x)).value()));
   // Positions kept are positions to go on from.
-  REQUIRE(net.random_positions().size() == 2);
-  const Tensor position = net.random_positions()[0].value();
+  REQUIRE(net.random_state().size() == 4);
+  const Tensor position = net.random_state()[1].value();
   const Tensor next = net[0](no_grad(x)).value();
-  Parameter(net.random_positions()[0]).assign(position);
+  Parameter(net.random_state()[1]).assign(position);
   CHECK(identical(net[0](no_grad(x)).value(), next));
   net.eval();
   CHECK(identical(net(no_grad(x)).value(), x));

@@ -83,12 +83,59 @@ TEST_CASE("recurrent parameters are named and shaped as PyTorch's", "[nn][recurr
   CHECK(lstm.describe() == "LSTM(3 → 4, 2 layers, bidirectional)");
 }
 
+TEST_CASE("an LSTM with a projection gives W_hr h, to itself and to the next layer",
+          "[nn][recurrent]") {
+  nn::LSTM lstm(nn::infer, 4, {.layers = 2, .projection = 2, .dtype = f64});
+  const Tensor x = draw({3, 5, 6}, 1);
+  lstm(no_grad(x));
+  lstm = drawn(lstm);
+  std::string names;
+  for (const Parameter& p : lstm.parameters()) names += p.name() + p.shape().str() + " ";
+  CHECK(
+      names ==
+      "weight_ih_l0(16, 6) weight_hh_l0(16, 2) bias_ih_l0(16,) bias_hh_l0(16,) weight_hr_l0(2, 4) "
+      "weight_ih_l1(16, 2) weight_hh_l1(16, 2) bias_ih_l1(16,) bias_hh_l1(16,) weight_hr_l1(2, "
+      "4) ");
+  CHECK(lstm.describe() == "LSTM(? → 4, 2 layers, projected to 2)");
+  const Tensor h0 = draw({2, 5, 2}, 2), c0 = draw({2, 5, 4}, 3);
+  std::vector<Var> sequence;
+  for (std::int64_t t = 0; t < 3; ++t) sequence.push_back(select(no_grad(x), 0, t));
+  for (std::int64_t layer = 0; layer < 2; ++layer) {
+    const auto w = [&](const std::string& name) {
+      return no_grad(lstm.parameter(name + "_l" + std::to_string(layer)));
+    };
+    const auto times = [](const Var& a, const Var& b) {
+      return matmul(a, b, {.transpose_b = true});
+    };
+    Var h = select(no_grad(h0), 0, layer), c = select(no_grad(c0), 0, layer);
+    for (Var& s : sequence) {
+      const Var g =
+          times(s, w("weight_ih")) + w("bias_ih") + times(h, w("weight_hh")) + w("bias_hh");
+      const std::vector<Var> gates = split(g, {4, 4, 4, 4}, 1);
+      c = sigmoid(gates[1]) * c + sigmoid(gates[0]) * tanh(gates[2]);
+      s = h = times(sigmoid(gates[3]) * tanh(c), w("weight_hr"));
+    }
+    const auto r = lstm.run(no_grad(x), {no_grad(h0), no_grad(c0)});
+    CHECK(relative_difference(select(r.state.h, 0, layer).value(), h.value()) < kSame);
+    CHECK(relative_difference(select(r.state.c, 0, layer).value(), c.value()) < kSame);
+    if (layer == 1) CHECK(relative_difference(r.output.value(), stack(sequence).value()) < kSame);
+  }
+  REQUIRE_ERROR(lstm.run(x, {no_grad(c0), {}}), ShapeError, "hidden] = (2, 5, 2)");
+  REQUIRE_ERROR(nn::GRU(3, 4, {.projection = 2}), ValueError, "projection 2");
+  REQUIRE_ERROR(nn::LSTM(3, 4, {.projection = 4}), ValueError, "projection 4");
+  const nn::TextNetwork n = nn::parse_network("7x3 lstm:4:projection=2 select:1:-1 dense:2");
+  CHECK(n.net(no_grad(Tensor::ones({2, 7, 3}, f32))).shape() == Shape{2, 2});
+  CHECK(nn::parse_network(n.text).text == n.text);
+  CHECK_THAT(n.text, ContainsSubstring("projection=2"));
+}
+
 TEST_CASE("sequences of different length run as if each was alone", "[nn][recurrent]") {
   const nn::RecurrentOptions deep{.layers = 2, .bidirectional = true};
   check_lengths(drawn(nn::RNN(3, 4, deep)));
   check_lengths(drawn(nn::LSTM(3, 4, deep)));
   check_lengths(drawn(nn::GRU(3, 4, deep)));
   check_lengths(drawn(nn::LSTM(3, 4)));
+  check_lengths(drawn(nn::LSTM(3, 4, {.layers = 2, .bidirectional = true, .projection = 2})));
   const nn::LSTM lstm = drawn(nn::LSTM(3, 4));
   const Var x = no_grad(draw({5, 2, 3}, 1));
   REQUIRE_ERROR(lstm.run(x, {}, Tensor({6, 1}).to(i64)), ValueError, "length 6 of sequence 0");

@@ -1,4 +1,5 @@
 #include <memory>
+#include <set>
 
 #include "support.hpp"
 
@@ -153,6 +154,36 @@ TEST_CASE("gradients that are not finite change nothing, nor does a missing one"
     CHECK(same(values(a.p), before));
     CHECK(same(values(o->state()), state));
   }
+}
+
+TEST_CASE("a gradient whose square the state cannot hold is refused, not remembered", "[optim]") {
+  for (const auto& [name, make] : rules()) {
+    INFO(name);
+    const Problem a(f32);
+    const auto o = make(a.p);
+    const std::vector<Tensor> before = values(a.p);
+    std::vector<Tensor> g = a.gradients();
+    g[1] = Tensor::full({7}, 1e19, f32);
+    const bool squares = std::set<std::string>{"Adam", "AdamW",   "NAdam",   "RAdam",
+                                               "Lamb", "Adagrad", "RMSprop", "Adadelta"}
+                             .contains(name.substr(0, name.find(' ')));
+    if (squares) {
+      REQUIRE_ERROR(o->step(g), ValueError, "[0.bias] its gradient has elements beyond 1.8");
+      CHECK(same(values(a.p), before));
+      g = optim::clip_by_value(g, 1e16);
+    }
+    for (int i = 0; i < 10; ++i) o->step(g);
+    for (const Parameter& p : o->state()) CHECK(all_finite(p.value()));
+    CHECK_FALSE(identical(a.p[1].value(), before[1]));
+  }
+  // The same where a product is looked at in place of the gradient.
+  Parameter w(Tensor::ones({2, 2}, f32), "w");
+  optim::Adam adam({w});
+  Program step = compile([&](const Var& x) { adam.step(gradient(sum(matmul(x, w)), {w})); },
+                         {{Shape{2, 2}, f32}});
+  REQUIRE_ERROR(step(Tensor::full({2, 2}, 1e19, f32)), ValueError, "[w] its gradient has elements");
+  step(Tensor::full({2, 2}, 1e15, f32));
+  CHECK(all_finite(adam.state().back().value()));
 }
 
 TEST_CASE("state has the dtype of its parameter and a fixed order", "[optim]") {

@@ -19,7 +19,7 @@ class Yogi : public optim::Rule<Yogi, YogiOptions> {
     optim::require_factor("Yogi", "beta2", o.beta2);
   }
   static std::vector<optim::State> state_of(const YogiOptions&) {
-    return {{"mean"}, {"square", 1e-6}};
+    return {{"mean"}, {"square", 1e-6, optim::State::squares}};
   }
   static std::optional<double> momentum_of(const YogiOptions& o) { return o.beta1; }
 

@@ -202,6 +202,37 @@ TEST_CASE("a frozen parameter joins as a constant", "[tape]") {
   CHECK(tape.gradient(y, x).flat(1) == 2);
 }
 
+TEST_CASE("of frozen ones among parameters there is no gradient", "[tape]") {
+  Parameter w(Tensor({1, 2}), "w"), v(Tensor({5, 6}), "v");
+  w.freeze();
+  const Tensor x({3, 4});
+  const auto loss = [&](const Var& in) { return sum(in * w * v); };
+  Tape tape;
+  const Var y = loss(tape.input(x));
+  const GradientOptions keep{.keep_tape = true};
+  const Tensors g = tape.gradient(y, Parameters{w, v}, keep);
+  REQUIRE(g.size() == 2);
+  CHECK_FALSE(g[0].defined());
+  CHECK(g[1].flat(1) == 8);
+  const GradientOptions zero{.keep_tape = true, .unconnected = Unconnected::zero};
+  CHECK(tape.gradient(y, Parameters{w, v}, zero)[0].flat(1) == 0);
+  optim::SGD sgd({w, v}, {.learning_rate = 1});
+  sgd.step(g);
+  CHECK(w.value().flat(0) == 1);
+  CHECK(v.value().flat(0) == 2);
+  Program step = compile(
+      [&](const Var& in) {
+        sgd.step(optim::clip_by_norm(gradient(loss(in), Parameters{w, v}), 100));
+      },
+      {x});
+  step(x);
+  CHECK(w.value().flat(0) == 1);
+  CHECK(v.value().flat(0) == Approx(-1).epsilon(1e-6));
+  w.freeze(false);
+  Tape again;
+  CHECK(again.gradient(loss(again.input(x)), Parameters{w, v})[0].defined());
+}
+
 TEST_CASE("training in a loop keeps memory flat", "[tape]") {
   Parameter w(Tensor::full({64, 64}, 0.01), "w");
   optim::SGD sgd({w}, {.learning_rate = 1e-3});

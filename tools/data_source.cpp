@@ -21,11 +21,18 @@ std::int64_t integer(const std::string& text, const std::string& option) {
   return n;
 }
 
+std::int64_t columns(const std::string& text) {
+  const std::int64_t n = integer(text, "--csv-labels");
+  if (n < 1) throw ParseError("--csv-labels", text + " columns: must be 1 or more");
+  return n;
+}
+
 data::CsvLabels csv_labels(const std::string& text) {
   const auto [kind, count] = cut(text, ':');
   if (kind == "first") return data::CsvLabels::first();
   if (kind == "last") return data::CsvLabels::last();
-  if (kind == "one-hot") return data::CsvLabels::one_hot(integer(count, "--csv-labels"));
+  if (kind == "one-hot") return data::CsvLabels::one_hot(columns(count));
+  if (kind == "targets") return data::CsvLabels::targets(count.empty() ? 1 : columns(count));
   return data::CsvLabels::at(integer(text, "--csv-labels"));
 }
 
@@ -63,6 +70,10 @@ data::Dataset read_table(const std::string& source, const DataOptions& o) {
 
 data::Split load_whole(const DataOptions& o, Rng& rng) {
   const auto [kind, path] = cut(o.source, ':');
+  const bool fixed = kind == "digits" || kind == "fashion-mnist" || kind == "mnist";
+  if (fixed && !o.test.empty()) {
+    throw ParseError("--test-data", "'" + kind + "' has test examples of its own");
+  }
   if (kind == "digits" && path.empty()) return data::digits_split();
   if (kind == "fashion-mnist")
     return path.empty() ? data::fashion_mnist() : data::fashion_mnist(path);
@@ -101,7 +112,10 @@ void DataOptions::add_to(CLI::App& app) {
                  "share split off for testing where the data has no test part")
       ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
-  app.add_option("--csv-labels", csv_labels, "first, last, a column number, or one-hot:COUNT")
+  app.add_option(
+         "--csv-labels", csv_labels,
+         "classes: first, last, a column number, or one-hot:COUNT of the last; targets:COUNT of "
+         "the last for a regression")
       ->capture_default_str();
   app.add_flag("--csv-header", csv_header, "the first line of the CSV file holds names");
   app.add_option("--scale", scale, "factor for every input of csv and idx data")

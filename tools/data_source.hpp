@@ -13,7 +13,8 @@ struct DataOptions {
                                   ///< idx:IMAGES,LABELS
   std::string test;               ///< csv: or idx: of the test set; else a part is split off.
   double test_fraction = 0.2;
-  std::string csv_labels = "last";  ///< first, last, a column number, or one-hot:COUNT.
+  std::string csv_labels = "last";  ///< first, last, a column number, one-hot:COUNT,
+                                    ///< or targets:COUNT.
   bool csv_header = false;
   double scale = 1;
   std::int64_t limit = 0;  ///< Use the first so many training examples; 0 uses all.

@@ -11,8 +11,7 @@ void DiagnoseCommand::add_to(CLI::App& app) {
   app.add_option("--net", net, "network text, or a file of it");
   app.add_option("--weights", weights,
                  "what train --save (or --checkpoint) kept: not a fresh network");
-  app.add_option("--loss", loss, "mse, half_squared, bce, bce_logits, cross_entropy")
-      ->capture_default_str();
+  app.add_option("--loss", loss, nn::loss_names())->capture_default_str();
   app.add_option("--init", init, "initialiser of the weights");
   app.add_option("--samples", samples, "examples in the batch")
       ->check(whole_from(1))
@@ -33,9 +32,9 @@ int diagnose(const DiagnoseCommand& o) {
       !o.weights.empty() ? kept_network(o.weights, o.net, t)
       : o.net            ? nn::parse_network(network_text(*o.net), t)
               : nn::parse_network(fmt::format("{} dense:128 relu dense:64 relu dense:{}", inputs,
-                                              split.train.classes),
+                                              outputs_of(split.train)),
                                   t);
-  check_fit(n, inputs, split.train.classes);
+  check_fit(n, split.train);
   const nn::NamedLoss loss = nn::loss(o.loss);
   if (o.weights.empty()) n.net.initialize(rng.split(1));
   const data::Dataset batch = split.train.take(0, std::min(o.samples, split.train.size()));

@@ -113,8 +113,7 @@ void ExplainCommand::add_to(CLI::App& app) {
                  "network text, or a file of it (default: " + std::string(kUsual) + ")");
   app.add_option("--weights", weights,
                  "what train --save (or --checkpoint) kept: not a fresh network");
-  app.add_option("--loss", loss, "mse, half_squared, bce, bce_logits, cross_entropy")
-      ->capture_default_str();
+  app.add_option("--loss", loss, nn::loss_names())->capture_default_str();
   app.add_option("--input", input, "numbers with commas (default: random)");
   app.add_option("--target", target,
                  "numbers with commas (default: random); of cross_entropy a class");

@@ -7,8 +7,7 @@ namespace xtape::tools {
 
 void GradcheckCommand::add_to(CLI::App& app) {
   app.add_option("--net", net, "network text")->capture_default_str();
-  app.add_option("--loss", loss, "mse, half_squared, bce, bce_logits, cross_entropy")
-      ->capture_default_str();
+  app.add_option("--loss", loss, nn::loss_names())->capture_default_str();
   app.add_option("--init", init, "initialiser of the weights");
   app.add_option("--samples", samples, "random inputs in the batch")
       ->check(whole_from(1))

@@ -21,9 +21,9 @@ inline std::string network_text(const std::string& net) {
   return text;
 }
 
-/// The network of a file of `train --save`, or of a checkpoint (which holds it under "model.", and
-/// does not say what it is: `net` does), with its weights, converted to the dtype of the options.
-/// @throws ParseError, DataError.
+/// The network of a file of `train --save`, or of a checkpoint (which holds it under "model."),
+/// with its weights, converted to the dtype of the options; `net` says what it is where the file
+/// does not. @throws ParseError, DataError.
 nn::TextNetwork kept_network(const std::string& weights, const std::optional<std::string>& net,
                              const nn::TextOptions& options);
 
@@ -34,27 +34,14 @@ inline Tensor shaped(const Tensor& x, const nn::TextNetwork& n) {
   return x.reshape(s);
 }
 
-/// Refuses a network that does not fit the data before anything is trained.
-inline void check_fit(const nn::TextNetwork& n, std::int64_t inputs, std::int64_t classes) {
-  if (n.samples.size() != 1) {
-    throw ParseError(
-        "--net", "the network has " + std::to_string(n.samples.size()) + " inputs, the data one");
-  }
-  if (n.samples[0].size() != inputs) {
-    throw ParseError("--net", "the network takes " + std::to_string(n.samples[0].size()) +
-                                  " numbers, the data has " + std::to_string(inputs) +
-                                  ": begin with " + std::to_string(inputs));
-  }
-  const Shape out = n.net.output_shape(shaped(Tensor::zeros({2, inputs}), n).shape());
-  if (out.rank() != 2) {
-    throw ParseError("--net", "the network's output is " + out.str() +
-                                  " for two samples: must be a vector for each, end with flatten");
-  }
-  const std::int64_t outputs = out[1];
-  if (outputs == classes || (outputs == 1 && classes <= 2)) return;
-  throw ParseError("--net", "the network has " + std::to_string(outputs) + " outputs, the data " +
-                                std::to_string(classes) +
-                                " classes: end with dense:" + std::to_string(classes));
+/// Whether the examples are of no class, but have numbers to answer.
+inline bool is_regression(const data::Dataset& d) { return d.classes == 0; }
+/// How many outputs a network for these examples has: classes, or targets.
+inline std::int64_t outputs_of(const data::Dataset& d) {
+  return is_regression(d) ? d.labels.shape()[1] : d.classes;
 }
+
+/// Refuses a network that does not fit the data before anything is trained.
+void check_fit(const nn::TextNetwork& n, const data::Dataset& d);
 
 }  // namespace xtape::tools

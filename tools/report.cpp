@@ -32,20 +32,20 @@ std::string confusion_table(const std::vector<std::vector<std::int64_t>>& counts
 
 std::string curves(const std::vector<fit::History>& restarts) {
   plot::Panel loss{"Training loss", "epoch", "loss", {}};
-  plot::Panel accuracy{"Test accuracy", "epoch", "accuracy", {}};
+  const auto& names = restarts.at(0).metric_names;
+  const std::string metric = names.empty() ? "accuracy" : names[0];
+  plot::Panel judged{"Test " + metric, "epoch", metric, {}};
   for (std::size_t r = 0; r < restarts.size(); ++r) {
     const fit::History& h = restarts[r];
     const std::string name = fmt::format("restart {}", r);
     std::vector<double> numbers;
     for (const fit::Epoch& e : h.epochs) numbers.push_back(static_cast<double>(e.number));
     loss.series.push_back({name, numbers, h.values("loss")});
-    if (!h.metric_names.empty()) {
-      accuracy.series.push_back({name, numbers, h.values("accuracy")});
-    } else {
-      accuracy.series.push_back({name, numbers, std::vector<double>(numbers.size(), NAN)});
-    }
+    const bool has = !h.metric_names.empty();
+    judged.series.push_back(
+        {name, numbers, has ? h.values(metric) : std::vector<double>(numbers.size(), NAN)});
   }
-  return plot::svg({loss, accuracy});
+  return plot::svg({loss, judged});
 }
 
 Progress::Progress() : terminal_(::isatty(STDERR_FILENO) == 1) {}

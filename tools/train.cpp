@@ -58,13 +58,13 @@ class Log {
 
 class Trainer {
  public:
-  explicit Trainer(const TrainOptions& o) : o_(o), loss_(nn::loss(o.loss)) {
+  explicit Trainer(const TrainOptions& o) : o_(o), loss_(nn::loss(o.loss.value_or("mse"))) {
     Rng rng = Rng(o.seed).split(0xda7a);
     data_ = load(o.data, rng);
-    inputs_ = data_.train.inputs.shape()[1];
-    text_ = !o.net ? fmt::format("{} dense:128 relu dense:64 relu dense:{}", inputs_,
-                                 data_.train.classes)
-                   : network_text(*o.net);
+    if (!o.loss && !regression()) loss_ = nn::loss("cross_entropy");
+    text_ = o.net ? network_text(*o.net)
+                  : fmt::format("{} dense:128 relu dense:64 relu dense:{}",
+                                data_.train.inputs.shape()[1], outputs_of(data_.train));
     refuse_wrong_settings();  // before anything is written
     if (o.dtype == "f64") data_ = {data_.train.to(f64), data_.test.to(f64)};
     for (const std::string& path : {o.picture, o.save}) {
@@ -83,10 +83,10 @@ class Trainer {
     fit::Restarts all;
     try {
       all = fit::fit_restarts(
-          net.net, *rule, loss_.f, shown.train, options(shown.test),
+          net.net, *rule, loss_.f, shown.train, options(shown.test, net.text),
           {.restarts = o_.restarts, .on_restart = [this](std::int64_t r) { restart_ = r; }});
     } catch (const fit::StepError& e) {
-      if (o_.loss != "bce") throw;
+      if (loss_.name != "bce") throw;
       throw ValueError(
           "bce", std::string(e.what()) + "; bce needs outputs in [0, 1], bce_logits does not");
     }
@@ -100,7 +100,8 @@ class Trainer {
 
  private:
   // From where on a single output means class 1.
-  double threshold() const { return o_.loss == "bce_logits" ? 0 : 0.5; }
+  double threshold() const { return loss_.name == "bce_logits" ? 0 : 0.5; }
+  bool regression() const { return is_regression(data_.train); }
   DType dtype() const { return o_.dtype == "f64" ? f64 : f32; }
 
   nn::TextNetwork build() const {
@@ -108,7 +109,7 @@ class Trainer {
     if (!o_.init.empty()) t.dense.weight_init = nn::initializer(o_.init);
     t.dense.dtype = dtype();
     const nn::TextNetwork n = nn::parse_network(text_, t);
-    check_fit(n, inputs_, data_.train.classes);
+    check_fit(n, data_.train);
     return n;
   }
 
@@ -129,7 +130,7 @@ class Trainer {
     log_->line({{"event", "start"},
                 {"data", o_.data.source},
                 {"network", text_},
-                {"loss", o_.loss},
+                {"loss", loss_.name},
                 {"parameters", net.net.parameter_count()},
                 {"epochs", o_.epochs},
                 {"batch", o_.full_batch ? data_.train.size() : o_.batch},
@@ -145,7 +146,7 @@ class Trainer {
     return d;
   }
 
-  fit::Options options(const data::Dataset& test) {
+  fit::Options options(const data::Dataset& test, const std::string& network) {
     fit::Options f{.epochs = o_.epochs, .batch_size = o_.full_batch ? 0 : o_.batch};
     f.rng = Rng(o_.seed);
     f.clip_norm = o_.clip;
@@ -159,13 +160,14 @@ class Trainer {
     f.monitor = "loss";
     if (test.size() > 0) {
       f.validation = test;
-      f.metrics = {std::make_shared<fit::Accuracy>(1, threshold())};
+      f.metrics = metrics();
     }
     if (o_.early_stopping > 0) {
       f.early_stopping = fit::EarlyStopping{.patience = o_.early_stopping};
       f.monitor = "";  // the test loss, where there is one
     }
     f.checkpoint.folder = o_.checkpoint;
+    f.checkpoint.metadata = {{"network", network}, {"loss", loss_.name}};
     f.on_step = [this](const fit::StepReport& r, fit::Control&) {
       progress_.show(o_.restarts > 1 ? fmt::format("restart {} epoch {}", restart_, r.epoch)
                                      : fmt::format("epoch {}", r.epoch),
@@ -179,32 +181,39 @@ class Trainer {
     return f;
   }
 
+  // Of the test examples.
+  fit::Metrics metrics() const {
+    if (!regression()) return {std::make_shared<fit::Accuracy>(1, threshold())};
+    fit::Metrics all{std::make_shared<fit::MeanError>(fit::MeanError::absolute)};
+    if (data_.test.size() > 1) all.push_back(std::make_shared<fit::RSquared>());
+    return all;
+  }
+
   void report(const fit::Epoch& e) {
     progress_.clear();
-    const double accuracy = e.metrics.empty() ? NAN : e.metrics[0];
-    const std::string which = o_.restarts > 1 ? fmt::format("restart {}  ", restart_) : "";
-    fmt::print("{}epoch {:>3}/{}  loss {:.6f}  test accuracy {:.4f}  {:.1f} s\n", which, e.number,
-               o_.epochs, e.loss, accuracy, e.seconds);
-    std::fflush(stdout);
-    log_->line({{"event", "epoch"},
+    std::string line = o_.restarts > 1 ? fmt::format("restart {}  ", restart_) : "";
+    line += fmt::format("epoch {:>3}/{}  loss {:.6f}", e.number, o_.epochs, e.loss);
+    json logged{{"event", "epoch"},
                 {"restart", restart_},
                 {"epoch", e.number},
                 {"train_loss", e.loss},
-                {"test_accuracy", accuracy},
                 {"learning_rate", e.learning_rate},
-                {"seconds", e.seconds}});
+                {"seconds", e.seconds}};
+    const fit::Metrics names = metrics();
+    for (std::size_t m = 0; m < e.metrics.size(); ++m) {
+      line += fmt::format("  test {} {:.4f}", names[m]->name(), e.metrics[m]);
+      logged["test_" + names[m]->name()] = e.metrics[m];
+    }
+    fmt::print("{}  {:.1f} s\n", line, e.seconds);
+    std::fflush(stdout);
+    log_->line(logged);
   }
 
   void finish(nn::TextNetwork& net, const fit::Restarts& all) {
     json end{{"event", "end"}, {"best_restart", all.best}};
     if (data_.test.size() > 0) {
       const Tensor y = fit::predict(net.net, shaped(data_.test.inputs, net));
-      const auto counts = nn::confusion(y, data_.test.labels, data_.train.classes, threshold());
-      fmt::print("\n{}", confusion_table(counts, data_.train.class_names));
-      const double accuracy = nn::accuracy(y, data_.test.labels, threshold());
-      fmt::print("test accuracy: {:.2f}%\n", 100 * accuracy);
-      end["test_accuracy"] = accuracy;
-      end["confusion"] = counts;
+      end.update(regression() ? judge_targets(y) : judge_classes(y));
     }
     log_->line(end);
     if (!o_.log.empty()) fmt::print("log: {}\n", o_.log);
@@ -212,6 +221,24 @@ class Trainer {
     if (o_.picture.empty()) return;
     plot::save(o_.picture, curves(all.histories));
     fmt::print("picture: {}\n", o_.picture);
+  }
+
+  // Prints how good the outputs for the test examples are; the same for the log.
+  json judge_classes(const Tensor& y) const {
+    const auto counts = nn::confusion(y, data_.test.labels, data_.train.classes, threshold());
+    fmt::print("\n{}", confusion_table(counts, data_.train.class_names));
+    const double accuracy = nn::accuracy(y, data_.test.labels, threshold());
+    fmt::print("test accuracy: {:.2f}%\n", 100 * accuracy);
+    return {{"test_accuracy", accuracy}, {"confusion", counts}};
+  }
+  json judge_targets(const Tensor& y) const {
+    json out;
+    for (const auto& m : metrics()) {
+      m->add(y, data_.test.labels);
+      fmt::print("test {}: {:.6g}\n", m->name(), m->value());
+      out["test_" + m->name()] = m->value();
+    }
+    return out;
   }
 
   // Weights and running statistics, and which network they are of.
@@ -223,7 +250,6 @@ class Trainer {
   const TrainOptions& o_;
   nn::NamedLoss loss_;
   data::Split data_;
-  std::int64_t inputs_ = 0;
   std::string text_;
   std::optional<Log> log_;
   Progress progress_;
@@ -238,8 +264,8 @@ void TrainOptions::add_to(CLI::App& app) {
       "--net", net,
       "network text, e.g. \"784 dense:128 sigmoid dense:64 relu dense:10\", or a file with "
       "one");
-  app.add_option("--loss", loss, "mse, half_squared, bce, bce_logits, cross_entropy")
-      ->capture_default_str();
+  app.add_option("--loss", loss,
+                 nn::loss_names() + " (unless given: cross_entropy, mse for targets)");
   app.add_option("--init", init, "initialiser of the weights, e.g. he_normal, normal:0:0.1");
   app.add_option("--dtype", dtype, "f32 or f64")
       ->check(CLI::IsMember({"f32", "f64"}))

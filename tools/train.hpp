@@ -10,9 +10,9 @@ namespace xtape::tools {
 
 struct TrainOptions {
   DataOptions data;
-  std::optional<std::string> net;  ///< Unless given: two hidden ReLU layers that fit the data.
-  std::string loss = "cross_entropy";
-  std::string init;  ///< Empty: xavier_uniform.
+  std::optional<std::string> net;   ///< Unless given: two hidden ReLU layers that fit the data.
+  std::optional<std::string> loss;  ///< Unless given: cross_entropy, mse for targets.
+  std::string init;                 ///< Empty: xavier_uniform.
   std::string dtype = "f32";
   std::string optimizer = "sgd", schedule = "constant", checkpoint;
   std::optional<double> learning_rate;  ///< Unless given: what suits the optimizer.

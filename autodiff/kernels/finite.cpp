@@ -7,10 +7,12 @@
 namespace xtape::kernels {
 namespace {
 
-// Adding one to the exponent field overflows into the sign exactly for NaN and infinities. Made of
-// integer operations, so that the compiler vectorises it.
-template <class U>
-bool finite(const void* x, std::int64_t n, U one) {
+// Without its sign bit a float orders like an integer; infinities and NaN come last. What takes the
+// limit just below the sign takes all that is above the limit into it. Made of integer operations,
+// so that the compiler vectorises it.
+template <class T, class U>
+bool within(const void* x, std::int64_t n, double limit) {
+  const U room = (U{1} << (8 * sizeof(U) - 1)) - 1 - std::bit_cast<U>(static_cast<T>(limit));
   const auto* bits = static_cast<const unsigned char*>(x);
   constexpr std::int64_t kFew = 8;
   if (n <= kFew) {  // before the choice of an instruction set has paid
@@ -18,7 +20,7 @@ bool finite(const void* x, std::int64_t n, U one) {
     for (std::int64_t i = 0; i < n; ++i) {
       U u;
       std::memcpy(&u, bits + i * static_cast<std::int64_t>(sizeof(U)), sizeof(U));
-      all &= (u & (~U{0} >> 1)) + one < (U{1} << (8 * sizeof(U) - 1));
+      all &= (u & (~U{0} >> 1)) + room < (U{1} << (8 * sizeof(U) - 1));
     }
     return all;
   }
@@ -28,13 +30,12 @@ bool finite(const void* x, std::int64_t n, U one) {
     for (std::int64_t i = 0; i < n; ++i) {
       U u;
       std::memcpy(&u, bits + i * static_cast<std::int64_t>(sizeof(U)), sizeof(U));
-      seen |= (u & ~kSign) + one;
+      seen |= (u & ~kSign) + room;
     }
     return (seen & kSign) == 0;
   });
 }
 
-// Without its sign bit a float orders like an integer; infinities and NaN come last.
 template <class T, class U>
 double largest_of(const void* x, std::int64_t n, U infinite) {
   const auto* bits = static_cast<const unsigned char*>(x);
@@ -58,9 +59,13 @@ double largest(const void* x, DType dtype, std::int64_t n) {
   return largest_of<double>(x, n, std::uint64_t{0x7FF0000000000000});
 }
 
+bool all_within(const void* x, DType dtype, std::int64_t n, double limit) {
+  if (dtype == f32) return within<float, std::uint32_t>(x, n, limit);
+  return dtype == f64 ? within<double, std::uint64_t>(x, n, limit) : true;
+}
+
 bool all_finite(const void* x, DType dtype, std::int64_t n) {
-  if (dtype == f32) return finite(x, n, std::uint32_t{1} << 23);
-  return dtype == f64 ? finite(x, n, std::uint64_t{1} << 52) : true;
+  return all_within(x, dtype, n, largest_finite(dtype));
 }
 
 }  // namespace xtape::kernels

@@ -10,8 +10,7 @@ namespace {
 using namespace rules;
 using Values = std::span<const Var>;
 
-// Finite, so that a row of nothing else has no NaN.
-constexpr double kNothing = -1e30;
+constexpr double kNothing = -std::numeric_limits<double>::infinity();
 
 void check(const Var& q, const Var& k, const Var& v, const AttentionOptions& o) {
   const auto last = [](const Var& x, int i) { return x.shape()[x.rank() - i]; };
@@ -39,16 +38,25 @@ Var either(const Var& mask, const Var& causal) {
 // The weights of scores under a mask; `allowed` is undefined where all are.
 Var masked_softmax(const Var& scores, const AttentionOptions& o) {
   const Shape& s = scores.shape();
+  if (o.mask.defined() && broadcast("scaled_dot_product_attention", o.mask.shape(), s) != s) {
+    throw ShapeError("scaled_dot_product_attention", "a mask " + o.mask.shape().str() +
+                                                         " for products " + s.str() +
+                                                         ": must broadcast to their shape");
+  }
   const Var causal = o.causal ? causal_mask(s[scores.rank() - 2], s[scores.rank() - 1]) : Var();
   if (!o.mask.defined()) {
     return softmax(o.causal ? where(causal, scores, kNothing) : scores);
   }
   const Var mask = beside(o.mask, scores);
   const bool numbers = mask.dtype() != boolean;
-  Var allowed = numbers ? mask > -std::numeric_limits<double>::infinity() : mask;
+  Var allowed = numbers ? mask > kNothing : mask;
   if (o.causal) allowed = either(allowed, causal);
-  const Var weights = softmax(where(allowed, numbers ? scores + mask : scores, kNothing));
-  return where(allowed, weights, 0);  // a row without a key
+  if (allowed.rank() == 0) allowed = reshape(allowed, {1});
+  // A row without a key is one of zeros, which the softmax must not see as nothing but −∞.
+  const Var some = any(allowed, -1, true);
+  const Var nothing = where(some, Tensor::full({}, kNothing, scores.dtype()), 0);
+  const Var weights = softmax(where(allowed, numbers ? scores + mask : scores, nothing));
+  return where(some, weights, 0);
 }
 
 std::vector<Sample> attention_samples(const Sampler& s) {

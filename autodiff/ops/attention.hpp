@@ -4,6 +4,7 @@
 
 #include <xtape/autodiff/random.hpp>
 
+// Attention: what each query takes from the values, by how its key fits.
 namespace xtape {
 
 /// Of scaled_dot_product_attention().

@@ -1,5 +1,6 @@
 #include <limits>
 
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/loss_rules.hpp>
 
 namespace xtape {
@@ -11,8 +12,8 @@ using Values = std::span<const Var>;
 // The logarithm of nothing. Finite, so that differences of such numbers are no NaN.
 constexpr double kNothing = -1e30;
 
-// In [0, most], where the lengths have values.
-void check_lengths(const char* what, const Var& lengths, std::int64_t batch, std::int64_t most) {
+// Refused unless they are in [0, most].
+Var checked_lengths(const char* what, const Var& lengths, std::int64_t batch, std::int64_t most) {
   if (lengths.dtype() != i64) {
     throw DTypeError("ctc_loss",
                      std::string(what) + " are " + name(lengths.dtype()) + ": they must be i64");
@@ -21,19 +22,17 @@ void check_lengths(const char* what, const Var& lengths, std::int64_t batch, std
     throw ShapeError("ctc_loss", std::string(what) + " of shape " + lengths.shape().str() +
                                      ": must be (" + std::to_string(batch) + ",), the batch");
   }
-  if (lengths.tape() && lengths.tape()->recording()) return;
-  const Tensor values = lengths.value();
-  for (std::int64_t b = 0; b < batch; ++b) {
-    const auto n = static_cast<std::int64_t>(values.flat(b));
-    if (n >= 0 && n <= most) continue;
-    throw ValueError("ctc_loss", std::string(what) + "[" + std::to_string(b) +
-                                     "] = " + std::to_string(n) + ": must be in [0, " +
-                                     std::to_string(most) + "]");
-  }
+  return looked_at(lengths, [what, most](std::span<const std::int64_t> all) {
+    for (std::size_t b = 0; b < all.size(); ++b) {
+      if (all[b] >= 0 && all[b] <= most) continue;
+      throw ValueError("ctc_loss", std::string(what) + "[" + std::to_string(b) +
+                                       "] = " + std::to_string(all[b]) + ": must be in [0, " +
+                                       std::to_string(most) + "]");
+    }
+  });
 }
 
-void check(const Var& y, const Var& targets, const Var& input_lengths, const Var& target_lengths,
-           std::int64_t blank) {
+void check(const Var& y, const Var& targets, std::int64_t blank) {
   if (y.rank() != 3 || targets.rank() != 2 || targets.shape()[0] != y.shape()[1]) {
     throw ShapeError("ctc_loss", "log_probs " + y.shape().str() + " and targets " +
                                      targets.shape().str() +
@@ -43,8 +42,6 @@ void check(const Var& y, const Var& targets, const Var& input_lengths, const Var
     throw DTypeError("ctc_loss",
                      std::string("targets are ") + name(targets.dtype()) + ": they must be i64");
   }
-  check_lengths("input_lengths", input_lengths, y.shape()[1], y.shape()[0]);
-  check_lengths("target_lengths", target_lengths, y.shape()[1], targets.shape()[1]);
   if (blank < 0 || blank >= y.shape()[2]) {
     throw ValueError("ctc_loss", "blank = " + std::to_string(blank) + ": must be in [0, " +
                                      std::to_string(y.shape()[2]) + ")");
@@ -77,7 +74,10 @@ Var path_likelihood(const Var& log_probs, const Var& targets, const Var& input_l
   const Var place = Tensor::arange(n), two = Tensor::full({}, 2, i64);
   // y[t, b, s]: of the class of state s.
   const Var rows = one_hot(states, log_probs.shape()[2], log_probs.dtype());
-  const Var safe = where(log_probs > kNothing, log_probs, kNothing);
+  // What is behind the end of a sequence counts for nothing, NaN included; else NaN stays.
+  const Var within = less(reshape(Tensor::arange(time), {time, 1, 1}),
+                          reshape(cast(input_lengths, i64), {1, batch, 1}));
+  const Var safe = where(within, where(log_probs < kNothing, kNothing, log_probs), 0);
   const Var y =
       transpose(matmul(transpose(safe, {1, 0, 2}), rows, {.transpose_b = true}), {1, 0, 2});
   // A step of two states leaves out a blank between different labels.
@@ -132,9 +132,13 @@ constexpr Op kCtc = composed("ctc_loss",
 
 }  // namespace
 
-Var ctc_loss(const Var& log_probs, const Var& targets, const Var& input_lengths,
-             const Var& target_lengths, const CtcOptions& o) {
-  check(log_probs, targets, input_lengths, target_lengths, o.blank);
+Var ctc_loss(const Var& log_probs, const Var& targets, const Var& given_inputs,
+             const Var& given_targets, const CtcOptions& o) {
+  check(log_probs, targets, o.blank);
+  const Shape &y_shape = log_probs.shape(), &t_shape = targets.shape();
+  const Var input_lengths = checked_lengths("input_lengths", given_inputs, y_shape[1], y_shape[0]);
+  const Var target_lengths =
+      checked_lengths("target_lengths", given_targets, y_shape[1], t_shape[1]);
   const DType dtype = log_probs.dtype();
   if (log_probs.shape()[0] == 0) {
     throw ShapeError("ctc_loss", "log_probs of shape " + log_probs.shape().str() +
@@ -142,7 +146,7 @@ Var ctc_loss(const Var& log_probs, const Var& targets, const Var& input_lengths,
   }
   const Var y = path_likelihood(log_probs, targets, input_lengths, target_lengths, o.blank);
   const double impossible = o.zero_infinity ? 0 : std::numeric_limits<double>::infinity();
-  const Var each = where(y > kNothing / 2, -y, impossible);
+  const Var each = where(y < kNothing / 2, impossible, -y);
   if (o.reduction != Reduction::mean) return losses::reduced(each, o.reduction);
   return mean(each / maximum(cast(target_lengths, dtype), 1));
 }

@@ -4,6 +4,7 @@
 
 #include <xtape/autodiff/memory.hpp>
 #include <xtape/autodiff/ops.hpp>
+#include <xtape/autodiff/ops/internal.hpp>
 #include <xtape/autodiff/ops/rules.hpp>
 
 namespace xtape {
@@ -282,18 +283,19 @@ Var embedding(const Var& indices, const Var& weight, const EmbeddingOptions& o) 
 
 namespace {
 
-// Ascending places in the list, where they have values.
-void check_offsets(const char* op, const Var& offsets, std::int64_t length) {
-  if (offsets.tape() && offsets.tape()->recording()) return;
-  double before = 0;
-  for (std::int64_t i = 0; i < offsets.size(); ++i) {
-    const double at = offsets.value().flat(i);
-    if (at < before || at > static_cast<double>(length)) {
-      throw ValueError(op, "offset " + detail::text(at) + " at position " + std::to_string(i) +
-                               ": must ascend in [0, " + std::to_string(length) + "]");
+// Refused unless they are ascending places in the list.
+Var checked_offsets(const char* op, const Var& offsets, std::int64_t length) {
+  return looked_at(offsets, [op, length](std::span<const std::int64_t> all) {
+    std::int64_t before = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i] < before || all[i] > length) {
+        throw ValueError(op, "offset " + std::to_string(all[i]) + " at position " +
+                                 std::to_string(i) + ": must ascend in [0, " +
+                                 std::to_string(length) + "]");
+      }
+      before = all[i];
     }
-    before = at;
-  }
+  });
 }
 
 Bags bags_of(const Var& indices, const Var& weight, const EmbeddingBagOptions& o) {
@@ -315,10 +317,10 @@ Bags bags_of(const Var& indices, const Var& weight, const EmbeddingBagOptions& o
                                 o.offsets.shape().str() + ": they must be a list of i64");
   }
   const std::int64_t n = o.offsets.shape()[0], length = indices.shape()[0];
-  check_offsets(kName, o.offsets, length);
+  const Var offsets = checked_offsets(kName, o.offsets, length);
   if (o.include_last_offset && n == 0) throw ShapeError(kName, "no offsets, not even the last");
   b.n = o.include_last_offset ? n - 1 : n;
-  const Var begun = less_equal(reshape(o.offsets, {n, 1}), Tensor::arange(length));
+  const Var begun = less_equal(reshape(offsets, {n, 1}), Tensor::arange(length));
   b.bag = sum(cast(begun, i64), 0) - number(1);
   return b;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,18 +11,35 @@
 // Operations that optimizers and compiler passes use.
 namespace xtape {
 
-/// x, looked at: @throws ValueError, naming `what`, when an element of the floating x is NaN or
-/// infinite. Copies nothing.
-Var require_finite(const Var& x, std::string what);
-/// `a`, looked at: @throws ValueError, as require_finite, when a product a·b (its matmul's
-/// attributes given) is not finite. Computes the product only where its operands are so large that
-/// it may overflow.
-Var require_finite_product(const Var& a, const Var& b, const Attrs* matmul, std::string what);
-/// What a require_finite names.
-const std::string& named(const Attrs* require_finite);
-[[noreturn]] void throw_not_finite(const std::string& what);
-/// A learning rate, looked at: @throws ValueError when it is negative or not finite.
-Var require_rate(const Var& rate);
+/// What is looked at in a gradient, or in a learning rate.
+struct FiniteCheck {
+  std::string what;  ///< Whose it is, for the error.
+  /// What else it must be.
+  enum Also : std::uint8_t {
+    none,
+    small_squares,  ///< So small that 2^20 of its squares have a finite sum.
+    not_negative    ///< As a learning rate.
+  } also = none;    ///< What else it must be.
+  /// The largest element that may be.
+  double limit(DType t) const;
+  /// @throws ValueError that says what is wrong with x, where something is.
+  void look_at(const void* x, const Spec& s) const;
+  std::string str() const { return what; }
+  /// Who asks does not matter: one look at a value is enough, and names the first who asked.
+  bool operator==(const FiniteCheck& o) const { return also == o.also; }
+};
+/// x, looked at: @throws ValueError when an element of the floating x is NaN, infinite or beyond
+/// the limit. Copies nothing.
+Var require_finite(const Var& x, FiniteCheck check);
+/// `a`, looked at: @throws ValueError, as require_finite, for a product a·b (its matmul's
+/// attributes given). Computes the product only where its operands are so large that it may be
+/// beyond the limit.
+Var require_finite_product(const Var& a, const Var& b, const Attrs* matmul, FiniteCheck check);
+/// That of a require_finite.
+const FiniteCheck& finite_check(const Attrs* require_finite);
+
+/// Integers, looked at now, or in every run of a program: `check` throws what is wrong with them.
+Var looked_at(const Var& integers, std::function<void(std::span<const std::int64_t>)> check);
 
 /// c + s·op(a) op(b) for matrices and a single number s; `attrs` are those of a matmul.
 /// @throws ShapeError or DTypeError when c is not of the product's shape and dtype.

@@ -313,23 +313,21 @@ constexpr Op kAddProduct{
 
 struct CheckedProductAttrs {
   MatmulAttrs t;
-  std::string what;
-  std::string str() const { return what; }
-  bool operator==(const CheckedProductAttrs& o) const { return t == o.t; }
+  FiniteCheck check;
+  std::string str() const { return check.what; }
+  bool operator==(const CheckedProductAttrs&) const = default;
 };
 
-// |a b| ≤ k max|a| max|b|: where that bound is finite, so is the product and every sum on the way.
-// Where it is not, the product itself is looked at, which is rare and may cost.
+// |a b| ≤ k max|a| max|b|: where that bound is within the limit, so is the product and every sum on
+// the way. Where it is not, the product itself is looked at, which is rare and may cost.
 void checked_product_kernel(const KernelArgs& args) {
   const auto& attrs = get_attrs<CheckedProductAttrs>(args.attrs);
   const Spec &a = *args.in[0].spec, &b = *args.in[1].spec;
   const kernels::Gemm g = extents(a.shape, b.shape, attrs.t);
-  const double most =
-      a.dtype == f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
   const double in_a = kernels::largest(args.in[0].data, a.dtype, a.shape.size());
   const double in_b = kernels::largest(args.in[1].data, b.dtype, b.shape.size());
   const double bound = in_a * in_b * static_cast<double>(g.k);
-  if (bound <= most || in_a == 0 || in_b == 0) {
+  if (bound <= attrs.check.limit(a.dtype) || in_a == 0 || in_b == 0) {
     if (std::isfinite(in_a) && std::isfinite(in_b)) return;
   }
   const AttrsRef t = make_attrs(attrs.t);
@@ -339,7 +337,7 @@ void checked_product_kernel(const KernelArgs& args) {
   const void* in[] = {args.in[0].data, args.in[1].data};
   PreparedMatmul(a.shape, b.shape, product.shape, product.dtype, attrs.t)
       .run(in, const_cast<void*>(c.raw()));
-  if (!all_finite(c)) throw_not_finite(attrs.what);
+  attrs.check.look_at(c.raw(), product);
 }
 
 Spec checked_product_infer(const InferArgs& args) {
@@ -354,7 +352,7 @@ std::vector<Sample> checked_product_samples(const Sampler& s) {
     for (const Shape& shape : {Shape{2, 2}, Shape{3, 3}}) {
       out.push_back({shape.str(), {s.draw(shape), s.draw(shape)}, [t](std::span<const Var> in) {
                        const AttrsRef attrs = make_attrs(MatmulAttrs{t, !t});
-                       return in[1] * require_finite_product(in[0], in[1], attrs.get(), "sample");
+                       return in[1] * require_finite_product(in[0], in[1], attrs.get(), {"sample"});
                      }});
     }
   }
@@ -375,9 +373,9 @@ constexpr Op kCheckedProduct{.name = "require_finite_product",
 
 }  // namespace
 
-Var require_finite_product(const Var& a, const Var& b, const Attrs* matmul, std::string what) {
+Var require_finite_product(const Var& a, const Var& b, const Attrs* matmul, FiniteCheck check) {
   return apply(kCheckedProduct, {&a, &b},
-               make_attrs(CheckedProductAttrs{get_attrs<MatmulAttrs>(matmul), std::move(what)}));
+               make_attrs(CheckedProductAttrs{get_attrs<MatmulAttrs>(matmul), std::move(check)}));
 }
 
 Var matmul(const Var& left_operand, const Var& right_operand, const MatmulOptions& o) {

@@ -4,6 +4,7 @@
 
 #include <xtape/autodiff/var.hpp>
 
+// Products of matrices and vectors.
 namespace xtape {
 
 /// Which operands of matmul are read transposed in their last two axes. Nothing is copied.

@@ -85,7 +85,7 @@ Var class_weights(const char* loss, const Var& y, const Var& weight) {
   return beside(weight, y);
 }
 
-Var hinge(const Var& x) { return clamp(x, 0, std::numeric_limits<double>::infinity()); }
+Var hinge(const Var& x) { return where(x < 0, 0, x); }
 
 std::vector<Sample> samples_of_shapes(
     const Sampler& s, const std::vector<Range>& operands, const std::vector<Shape>& shapes,

@@ -16,7 +16,18 @@ Var difference(const char* loss, const Var& prediction, const Var& target) {
   return y - targets(loss, y, target);
 }
 
-Var weighted(const Var& each, const Var& weight) { return weight.defined() ? each * weight : each; }
+// `other` may not make more of the losses than there are.
+void require_within(const char* loss, const char* what, const Var& other, const Shape& shape) {
+  if (broadcast(loss, other.shape(), shape) == shape) return;
+  throw ShapeError(loss, std::string(what) + " of shape " + other.shape().str() +
+                             " for losses of shape " + shape.str() + ": must broadcast to it");
+}
+
+Var weighted(const char* loss, const Var& each, const Var& weight) {
+  if (!weight.defined()) return each;
+  require_within(loss, "weights", weight, each.shape());
+  return each * weight;
+}
 
 // --- huber ----------------------------------------------------------------------------------
 
@@ -243,6 +254,7 @@ Var gaussian_nll_loss(const Var& prediction, const Var& target, const Var& varia
     throw ValueError("gaussian_nll_loss", "eps = " + detail::text(o.eps) + ": must be positive");
   }
   const Var y = beside(prediction, variance);
+  require_within("gaussian_nll_loss", "variances", variance, y.shape());
   const Var v = clamp(beside(variance, y), o.eps, std::numeric_limits<double>::infinity());
   Var each = 0.5 * (log(v) + square(difference("gaussian_nll_loss", y, target)) / v);
   if (o.full) each = each + 0.5 * std::log(2 * std::numbers::pi);
@@ -254,18 +266,21 @@ Var binary_cross_entropy(const Var& prediction, const Var& target,
   const Var p = beside(prediction, target);
   const Var t = beside(targets("binary_cross_entropy", p, target), p);
   const Var on = maximum(log(p), -100), off = maximum(log1p(-p), -100);
-  return losses::reduced(weighted(-(t * on + (1 - t) * off), o.weight), o.reduction);
+  return losses::reduced(weighted("binary_cross_entropy", -(t * on + (1 - t) * off), o.weight),
+                         o.reduction);
 }
 Var binary_cross_entropy(const Var& p, const Var& target, Reduction r) {
   return binary_cross_entropy(p, target, BinaryCrossEntropyOptions{.reduction = r});
 }
 
 Var binary_cross_entropy_with_logits(const Var& logits, const Var& target, const LogitsOptions& o) {
+  constexpr const char* kLoss = "binary_cross_entropy_with_logits";
   const Var z = beside(logits, target);
-  const Var t = beside(targets("binary_cross_entropy_with_logits", z, target), z);
+  const Var t = beside(targets(kLoss, z, target), z);
   // Both terms stay precise where they are small; chain: 0 · ∞ is 0 for a certain target.
-  const Var each = chain(weighted(t, o.pos_weight), softplus(-z)) + chain(1 - t, softplus(z));
-  return losses::reduced(weighted(each, o.weight), o.reduction);
+  const Var each =
+      chain(weighted(kLoss, t, o.pos_weight), softplus(-z)) + chain(1 - t, softplus(z));
+  return losses::reduced(weighted(kLoss, each, o.weight), o.reduction);
 }
 Var binary_cross_entropy_with_logits(const Var& z, const Var& target, Reduction r) {
   return binary_cross_entropy_with_logits(z, target, LogitsOptions{.reduction = r});
@@ -273,6 +288,10 @@ Var binary_cross_entropy_with_logits(const Var& z, const Var& target, Reduction 
 
 Var kl_div(const Var& log_q, const Var& target, const KlDivOptions& o) {
   const Var y = beside(log_q, target);
+  if (o.log_target && target.dtype() == i64) {
+    throw DTypeError("kl_div",
+                     "labels are no logarithms: give the target itself, or log_target = false");
+  }
   const Var t = beside(targets("kl_div", y, target), y);
   const Var each = o.log_target ? chain(exp(t), t - y) : where(equal(t, 0), 0, t * (log(t) - y));
   return losses::reduced(each, o.reduction);

@@ -15,6 +15,15 @@ Tensor signs(const Shape& shape, DType dtype) {
   return Tensor::from(t, shape).to(dtype);
 }
 
+// Labels from 0 are no signs: class 0 would say nothing.
+void check_signs(const char* loss, const Var& y, const Var& target) {
+  if (target.shape() == y.shape() && target.dtype() == y.dtype()) return;
+  const std::string met = std::string("prediction ") + name(y.dtype()) + y.shape().str() +
+                          ", target " + name(target.dtype()) + target.shape().str();
+  if (target.shape() != y.shape()) throw ShapeError(loss, met + ": shapes must be equal");
+  throw DTypeError(loss, met + ": must be 1 and −1 in the dtype of the prediction");
+}
+
 void check_rank(const char* loss, const Var& y) {
   if (y.rank() >= 1) return;
   throw ShapeError(loss, "a prediction of shape (): the last axis holds the classes");
@@ -30,7 +39,14 @@ constexpr Edge kHingeEdges[] = {{"y = margin, t = −1",
                                  1,
                                  {1},
                                  0,
-                                 {0}}};
+                                 {-1}}};
+constexpr Edge kRankingEdges[] = {
+    {"a = b, margin 0, t = 1",
+     [](Values x) { return margin_ranking_loss(x[0], x[1], 0 * x[0] + 1); },
+     2,
+     {1, 1},
+     0,
+     {-1, 1}}};
 constexpr Op kHingeEmbedding =
     with_edges(composed("hinge_embedding_loss",
                         {"L = mean (y where t = 1, max(0, margin − y) where t = −1)",
@@ -43,10 +59,12 @@ std::vector<Sample> margin_ranking_samples(const Sampler& s) {
     return margin_ranking_loss(in[0], in[1], signs(in[0].shape(), in[0].dtype()), {r, 0.3});
   });
 }
-constexpr Op kMarginRanking = composed(
-    "margin_ranking_loss",
-    {"L = mean max(0, margin − t (a − b))", "ā = −L̄ t/n where margin ≥ t (a − b), else 0; b̄ = −ā"},
-    margin_ranking_samples);
+constexpr Op kMarginRanking =
+    with_edges(composed("margin_ranking_loss",
+                        {"L = mean max(0, margin − t (a − b))",
+                         "ā = −L̄ t/n where margin ≥ t (a − b), else 0; b̄ = −ā"},
+                        margin_ranking_samples),
+               kRankingEdges);
 
 std::vector<Sample> soft_margin_samples(const Sampler& s) {
   return losses::elementwise_samples(s, {{-2, 2}, {-1, 1}}, [](Values in, Reduction r) {
@@ -161,7 +179,8 @@ Labelled labelled(const Var& y, const Var& labels) {
 
 Var hinge_embedding_loss(const Var& prediction, const Var& target, const MarginOptions& o) {
   const Var y = beside(prediction, target);
-  const Var t = beside(losses::targets("hinge_embedding_loss", y, target), y);
+  check_signs("hinge_embedding_loss", y, target);
+  const Var t = beside(target, y);
   const Var each = where(not_equal(t, 1), hinge(o.margin - y), 0) + where(not_equal(t, -1), y, 0);
   return losses::reduced(each, o.reduction);
 }
@@ -172,7 +191,8 @@ Var margin_ranking_loss(const Var& a, const Var& b, const Var& target, const Mar
 }
 
 Var soft_margin_loss(const Var& y, const Var& target, Reduction r) {
-  return losses::reduced(softplus(-(losses::targets("soft_margin_loss", y, target) * y)), r);
+  check_signs("soft_margin_loss", y, target);
+  return losses::reduced(softplus(-(target * y)), r);
 }
 
 Var cosine_embedding_loss(const Var& a, const Var& b, const Var& target, const MarginOptions& o) {
@@ -202,7 +222,7 @@ Var triplet_margin_loss(const Var& anchor, const Var& positive, const Var& negat
                                                 ": must be equal, with an axis of coordinates");
   }
   const auto distance = [&](const Var& u, const Var& v) {
-    return p_norm("triplet_margin_loss", u - v + o.eps, o.p, -1);
+    return squeeze(p_norm("triplet_margin_loss", u - v + o.eps, o.p, -1), -1);
   };
   Var far = distance(a, n);
   if (o.swap) far = minimum(far, distance(p, n));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <xtape/autodiff/kernels/max_pool.hpp>
@@ -164,7 +165,10 @@ Var avg_pool(std::string_view op, const Var& x, const PerAxis& window, const Avg
 template <int kAxes>
 Var lp_pool(std::string_view op, const Var& x, double p, const PerAxis& window,
             const LpPoolOptions& o) {
-  if (p == 0) throw ValueError(op, "p = 0: there is no such root");
+  if (p == 0 || !std::isfinite(p)) {
+    throw ValueError(op, "p = " + detail::text(p) + ": there is no such root" +
+                             (p > 0 ? ", the limit is max_pool of |x|" : ""));
+  }
   const Var s =
       avg_pool<kAxes>(op, pow(x, p), window,
                       {.stride = o.stride, .ceil_mode = o.ceil_mode, .divisor_override = 1.0});

@@ -35,7 +35,8 @@ class Forms {
     const Var product = r.in(0);
     const Attrs* attrs = r.attrs_of(product);
     const Var b = r.operand(product, 1);
-    const Var a = require_finite_product(r.operand(product, 0), b, attrs, named(r.raw_attrs()));
+    const Var a =
+        require_finite_product(r.operand(product, 0), b, attrs, finite_check(r.raw_attrs()));
     return apply(matmul_, {&a, &b}, share(attrs));
   }
 

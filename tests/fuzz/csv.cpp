@@ -11,6 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                            .dtype = data[0] & 4 ? f64 : f32};
   if (data[0] & 8) options.labels = data::CsvLabels::first();
   if (data[0] & 16) options.labels = data::CsvLabels::one_hot(2);
+  if (data[0] & 32) options.labels = data::CsvLabels::targets(2);
   Tensor matrix;
   data::Dataset examples;
   const bool good =

@@ -136,12 +136,12 @@ TEST_CASE("operations are explained where f32 has no room for squares", "[review
 }
 
 TEST_CASE("JSON of more paths than numbers go is JSON", "[review][explain]") {
-  Tape tape;
-  const Var x = tape.variable(Tensor({0.1}), "x");
-  Var h = x;
-  for (int i = 0; i < 1100; ++i) h = h * 0.5 + tanh(h) * 0.5;
-  CHECK_NOTHROW(nlohmann::json::parse(explain(sum(h), x, {0}, {.paths = 2}).json()));
-  CHECK_NOTHROW(nlohmann::json::parse(explain_operations(sum(h), x).json()));
+  Explanation e;
+  e.count = HUGE_VAL;
+  CHECK(nlohmann::json::parse(e.json())["count"].is_null());
+  OperationExplanation o;
+  o.count = HUGE_VAL;
+  CHECK(nlohmann::json::parse(o.json())["count"].is_null());
 }
 
 TEST_CASE("texts: a shared embedding takes indices, marks count characters", "[review][nn]") {
@@ -149,7 +149,7 @@ TEST_CASE("texts: a shared embedding takes indices, marks count characters", "[r
       "a = input:3\nb = input:3\ne = embedding:7:2 (a)\nf = same:e (b)\ns = add (e, f)\n"
       "g = flatten (s)\ny = dense:2 (g)\n");
   const Tensor ids = Tensor({{1, 2, 3}}, i64);
-  CHECK(n.net(Var(ids), Var(ids)).shape() == Shape{1, 2});
+  CHECK(n.net(no_grad(ids), no_grad(ids)).shape() == Shape{1, 2});
   REQUIRE_ERROR(nn::parse_network("4 relü"), ParseError, "\n    ^^^^");
   try {
     nn::parse_network("4 relü");
@@ -204,6 +204,7 @@ TEST_CASE("checkpoints that cannot be read are not written over", "[review][fit]
   d.inputs = Rng(1).uniform({8, 2});
   d.labels = Rng(2).uniform({8, 1});
   fit::Options o{.epochs = 2};
+  o.monitor = "loss";
   o.checkpoint = {.folder = folder.str(), .metadata = {{"network", "2 dense:1"}}};
   fit::fit(net, sgd, nn::loss("mse").f, d, o);
   o.checkpoint.metadata["network"] = "2 dense:1:nobias";

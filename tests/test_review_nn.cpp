@@ -228,19 +228,16 @@ TEST_CASE("a step with averages is refused while they are swapped in", "[review]
   const Tensor x = Tensor::ones({4, 2});
   step(x);
   std::vector<Tensor> before;
-  const auto all = [&] {
-    Parameters out = net.parameters();
-    for (const Parameters& more : {sgd.state(), average.state()}) {
-      out.insert(out.end(), more.begin(), more.end());
-    }
-    return out;
-  };
+  Parameters everything = net.parameters();
+  for (const Parameters& more : {sgd.state(), average.state()}) {
+    everything.insert(everything.end(), more.begin(), more.end());
+  }
   {
     const auto swapped = average.swap_in();
-    for (const Parameter& p : all()) before.push_back(p.value().clone());
+    for (const Parameter& p : everything) before.push_back(p.value().clone());
     REQUIRE_ERROR(step(x), ValueError, "averages are swapped in");
     for (std::size_t i = 0; i < before.size(); ++i) {
-      CHECK(identical(all()[i].value(), before[i]));
+      CHECK(identical(everything[i].value(), before[i]));
     }
   }
   step(x);

@@ -105,7 +105,8 @@ class Drawing {
     for (const auto& [column, in_it] : columns) rows = std::max(rows, in_it.size());
     double longest = 0;
     for (const auto& [name, p] : places_) longest = std::max(longest, kLetter * letters(name));
-    const double between = std::max(kColumn, longest + 20);
+    // The number of an arrow stands at a third of it, beside the name.
+    const double between = std::max(kColumn, 1.6 * longest);
     const double chart = between * std::max(1, columns.rbegin()->first);
     const double heading =
         std::max(kTitleLetter * letters(title()), kLetter * letters(subtitle())) + 20;

@@ -23,6 +23,9 @@ void Graph::check_name(const std::string& name) const {
     throw ValueError("Graph",
                      "'" + name + "' is no name: a letter or _, then letters, digits and _");
   }
+  if (name == "output") {
+    throw ValueError("Graph", "'output' is no name: texts say by it what the outputs are");
+  }
   const bool taken =
       std::find(inputs_.begin(), inputs_.end(), name) != inputs_.end() ||
       std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& n) { return n.name == name; });

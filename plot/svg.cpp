@@ -13,8 +13,8 @@ std::string escape(const std::string& s) {
       out += "&lt;";
     else if (c == '>')
       out += "&gt;";
-    else
-      out += c;
+    else  // XML has no control characters
+      out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
   }
   return out;
 }

@@ -60,6 +60,8 @@ check 'the drawings are whole' "$(tail -n 1 why.svg | grep -q '</svg>' && grep -
 says 0 'dloss/dinput:0,1' explain --of input
 says 0 '100 %  loss <- sigmoid3 <- Dense2 <- sigmoid1 <- Dense0 <- 0.weight' explain --layers
 says 2 "'nope' is not one of input, 0.weight" explain --of nope
+says 0 'dloss/dinput:0,1' explain --of input:1
+says 2 "(0,) is no element of '0.weight', whose shape is" explain --of 0.weight:0
 says 2 '3 numbers, the network has 2' explain --input 1,2,3
 says 2 "'x' is no number" explain --input 1,x
 

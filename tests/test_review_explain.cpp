@@ -158,6 +158,16 @@ TEST_CASE("texts: a shared embedding takes indices, marks count characters", "[r
   }
 }
 
+TEST_CASE("names that texts or drawings have no room for", "[review][nn][plot]") {
+  nn::Graph g;
+  g.input("x");
+  REQUIRE_ERROR(g.add("output", std::make_shared<nn::Tanh>(), {"x"}), ValueError, "is no name");
+  Tape tape;
+  const Var x = tape.variable(Tensor({1.0}), "a\x01\nb");
+  const std::string svg = plot::explanation(explain(sum(sin(x)), x, {0}));
+  CHECK(svg.find('\x01') == std::string::npos);
+}
+
 TEST_CASE("a hook that takes itself away and adds another leaves the others in", "[review][nn]") {
   nn::Sequential net{nn::Tanh()};
   nn::ForwardHook first, added;

@@ -86,6 +86,20 @@ Var find(const nn::Module& net, const Var& x, const std::string& name) {
   throw ParseError("--of", "'" + name + "' is not one of " + names);
 }
 
+// The element, of the one sample where only its places in it are said.
+Shape element_of(const Target& of, const Shape& shape) {
+  Shape at = *of.element;
+  if (of.name == "input" && at.rank() + 1 == shape.rank()) {
+    at = Shape{0};
+    for (const std::int64_t i : *of.element) at.push_back(i);
+  }
+  bool inside = at.rank() == shape.rank();
+  for (int k = 0; inside && k < at.rank(); ++k) inside = at[k] >= 0 && at[k] < shape[k];
+  if (inside) return at;
+  throw ParseError("--of", fmt::format("{} is no element of '{}', whose shape is {}", at.str(),
+                                       of.name, shape.str()));
+}
+
 // Before anything is written.
 void check_output(const ExplainCommand& o, const Target& of, const Var& by) {
   if (!o.svg.empty() && (o.layers || !of.element)) {
@@ -149,8 +163,9 @@ int explain(const ExplainCommand& o) {
   const Var y = n.net(x);
   const Var cost = loss.f(y, target(o, y.shape(), rng.split(3)));
   tape.label(cost, "loss");
-  const Target of = target_of(o.of);
+  Target of = target_of(o.of);
   const Var by = find(n.net, x, of.name);
+  if (of.element) of.element = element_of(of, by.shape());
   check_output(o, of, by);
   const ExplainOptions options{.paths = o.paths, .every_step = o.every_step};
   if (!o.dot.empty()) plot::save(o.dot, tape.dot());

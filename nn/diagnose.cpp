@@ -244,8 +244,8 @@ struct Monitor::State {
   bool recorded = false, inferred = false;  // what passed unseen
   bool looking = false, complete = true, removed = false;
   const Tape* tape = nullptr;
-  std::uint32_t at = 0;   // on the tape: a pass goes forward
-  std::int64_t pass = 0;  // whose gradients count
+  std::uint32_t size = 0;  // of the tape, which grows in a pass: another may have its address
+  std::int64_t pass = 0;   // whose gradients count
   std::vector<Layer> layers;
   std::vector<std::size_t> order;
   std::vector<Watched> parameters;
@@ -260,8 +260,8 @@ struct Monitor::State {
       recorded = true;
       return false;
     }
-    const bool another = complete || out.tape() != tape || out.index() < at;
-    at = out.index();
+    const bool another = complete || out.tape() != tape || tape->size() < size;
+    size = out.tape()->size();
     if (another) {
       ++pass;
       settle();

@@ -18,12 +18,12 @@ std::string label_of(const Module& m) {
 // Tells the calls of one module on one tape apart: "", "#2", "#3", …
 struct Calls {
   const Tape* tape = nullptr;
-  std::uint32_t last = 0;  // node: tapes go forward, and another one may have the address of before
+  std::uint32_t size = 0;  // of the tape, which grows: another may have its address
   int count = 0;
-  std::string suffix(const Tape& now, const Var& out) {
-    count = &now == tape && out.index() > last ? count + 1 : 1;
+  std::string suffix(const Tape& now) {
+    count = &now == tape && now.size() > size ? count + 1 : 1;
     tape = &now;
-    last = out.index();
+    size = now.size();
     return count == 1 ? "" : "#" + std::to_string(count);
   }
 };
@@ -47,7 +47,7 @@ std::vector<ForwardHook> label_outputs(Module& net) {
   for_each_layer(net, [&](Module& m) {
     hooks.push_back(m.add_forward_hook(
         [calls = Calls{}](const Module& layer, std::span<const Var>, const Var& out) mutable {
-          if (Tape* tape = out.tape()) tape->label(out, label_of(layer) + calls.suffix(*tape, out));
+          if (Tape* tape = out.tape()) tape->label(out, label_of(layer) + calls.suffix(*tape));
         }));
   });
   return hooks;

@@ -103,6 +103,20 @@ TEST_CASE("a monitor keeps the passes apart", "[review][diagnose]") {
   CHECK(d.layers[0].output.count == 80);
 }
 
+TEST_CASE("a layer that hands an earlier value on begins no pass", "[review][diagnose]") {
+  const nn::TextNetwork n = nn::parse_network(
+      "x = input:3\na = dense:4 (x)\nb = tanh (a)\nc = dense:4 (b)\nd = identity (a)\n"
+      "s = add (c, d)\ny = dense:2 (s)\n");
+  const nn::Diagnosis d =
+      nn::diagnose(n.net, nn::loss("mse").f, Rng(2).normal({20, 3}), Tensor::zeros({20, 2}));
+  REQUIRE(d.layers.size() == 6);
+  for (const nn::LayerHealth& l : d.layers) {
+    INFO(l.path);
+    CHECK(l.output.count == l.gradient.count);
+    CHECK(l.output.count > 0);
+  }
+}
+
 TEST_CASE("calls of a shared module have names of their own", "[review][explain]") {
   const nn::TextNetwork n = nn::parse_network(
       "x = input:2\na = dense:2 (x)\nh = sigmoid (a)\nb = same:a (h)\ny = sigmoid (b)\n");

@@ -108,8 +108,8 @@ Watch watch_of(const Module& m) {
 struct Layer {
   Watch watch = Watch::nothing;
   LayerHealth health;
-  std::map<std::size_t, std::vector<char>>
-      alive;  // by unit; a module may be called at other widths
+  // By unit, for each width that the module is called at.
+  std::map<std::size_t, std::vector<char>> alive;
   std::int64_t saturated = 0;
 };
 
